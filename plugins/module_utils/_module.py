@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Between Ansible and the rest: the only file of the core that knows AnsibleModule.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Plan,
+    Verbs,
+    apply,
+    describe,
+    diff,
+)
+
+Facts = t.Mapping[str, t.Any]
+
+
+def run(module: AnsibleModule, body: t.Callable[[], t.Dict[str, t.Any]]) -> t.NoReturn:
+    """Run a module's body; what it returns is the result, a Failure becomes the error."""
+    try:
+        result = body()
+    except Failure as failure:
+        module.fail_json(msg=failure.message, exception=failure, **failure.details)
+    module.exit_json(**result)
+
+
+def converge(
+    module: AnsibleModule,
+    plan: Plan,
+    verbs: Verbs,
+    *,
+    workers: int = 8,
+    facts: t.Optional[t.Callable[[], Facts]] = None,
+) -> t.Dict[str, t.Any]:
+    """Show the plan, carry it out unless in check mode, and return the module's result.
+
+    O(facts) is asked after the change for what the module returns beside it.
+    """
+    result: t.Dict[str, t.Any] = {"changed": bool(plan), "plan": describe(plan)}
+    if module._diff:
+        result["diff"] = diff(plan)
+    if not module.check_mode:
+        failure = apply(plan, verbs, workers=workers).failure()
+        if failure:
+            raise Failure(
+                failure.message,
+                changed=bool(failure.details["done"]),
+                plan=describe(plan),
+                **failure.details,
+            ) from failure.__cause__
+    if facts:
+        result.update(facts())
+    return result
