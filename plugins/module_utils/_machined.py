@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Machines and images as systemd-machined knows them. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import re
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _bus
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+
+MACHINES_DIRECTORY = "/var/lib/machines"
+# In machined's own order: the first one that has the name wins.
+IMAGE_DIRECTORIES = (
+    "/etc/machines",
+    "/run/machines",
+    MACHINES_DIRECTORY,
+    "/var/lib/container",
+    "/usr/local/lib/machines",
+    "/usr/lib/machines",
+)
+NAME_LIMIT = 64
+IMAGE_NAME_LIMIT = 255
+# machined's word for "nobody knows" and "no limit": the largest number of 64 bits.
+UNKNOWN = 2**64 - 1
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image that machined finds. Times are in microseconds since 1970, 0 when unknown."""
+
+    name: str
+    type: str
+    read_only: bool
+    created: int
+    modified: int
+    usage: t.Optional[int]
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A machine that is registered, so it runs or is about to."""
+
+    name: str
+    machine_class: str
+    service: str
+    unit: str
+    leader: int
+    state: str
+    root: str
+    started: int
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def check_name(name: str, what: str = "machine") -> None:
+    """Refuse what systemd does not accept as the name of a machine."""
+    if name == ".host":
+        raise Failure(
+            f"{what} name '.host': that is the host itself, which this collection leaves alone"
+        )
+    wrong = _wrong_with(name)
+    if wrong:
+        raise Failure(
+            f"{what} name {name!r}: {wrong}. Expected at most {NAME_LIMIT} letters (a-z), digits, "
+            "hyphens and dots; neither the name nor a part between dots may be empty or begin or "
+            "end with a hyphen"
+        )
+
+
+def _wrong_with(name: str) -> t.Optional[str]:
+    if not name:
+        return "it is empty"
+    if len(name) > NAME_LIMIT:
+        return f"it has {len(name)} characters"
+    strange = sorted(set(re.findall(r"[^A-Za-z0-9.-]", name)))
+    if strange:
+        return "it contains " + " and ".join(repr(character) for character in strange)
+    for label in name.split("."):
+        if not label:
+            return "a part of it is empty (a dot at its beginning or end, or two together)"
+        if not _LABEL.fullmatch(label):
+            return (
+                "it begins or ends with a hyphen"
+                if label == name
+                else (f"its part {label!r} begins or ends with a hyphen")
+            )
+    return None
+
+
+def check_image_name(name: str) -> None:
+    """Refuse what cannot be an image's name; wider than a machine's, as templates never run."""
+    wrong = None
+    if not name:
+        wrong = "it is empty"
+    elif len(os.fsencode(name)) > IMAGE_NAME_LIMIT:
+        wrong = f"it has more than {IMAGE_NAME_LIMIT} bytes"
+    elif "/" in name or not name.isprintable():
+        wrong = "it contains a slash or a control character"
+    elif name[0] in ".-":
+        wrong = f"it begins with {name[0]!r}"
+    if wrong:
+        raise Failure(
+            f"image name {name!r}: {wrong}. Expected a file name that begins with neither a dot "
+            "nor a hyphen; letters, digits, hyphens and dots if a machine shall run from it"
+        )
+
+
+def unit_of(name: str) -> str:
+    """The unit that runs a machine. The template takes %i: the name stays as it is."""
+    return f"systemd-nspawn@{name}.service"
+
+
+# --- what there is --------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=None)
+def systemd_version() -> int:
+    """The version of systemd on this host, without what a distribution appends to it."""
+    first = run(["systemctl", "--version"]).stdout.split("\n", 1)[0]
+    found = re.match(r"systemd (\d+)", first)
+    if not found:
+        raise Failure(f"systemctl --version said {first!r}; expected 'systemd' and a number")
+    return int(found.group(1))
+
+
+def images() -> t.Dict[str, Image]:
+    """All images, without hidden ones and the host's own tree."""
+    (rows,) = _bus.call(_bus.MACHINED, "ListImages")
+    return {row[0]: _image(row) for row in rows if not row[0].startswith(".")}
+
+
+def _image(row: t.Sequence[t.Any]) -> Image:
+    name, kind, read_only, created, modified, usage = row[:6]
+    return Image(
+        name=name,
+        type=kind,
+        read_only=read_only,
+        created=_known(created) or 0,
+        modified=_known(modified) or 0,
+        usage=_known(usage),
+        path=image_path(name, kind),
+    )
+
+
+def _known(number: int) -> t.Optional[int]:
+    return None if number >= UNKNOWN else number
+
+
+def image_path(name: str, kind: str = "directory") -> str:
+    """Where an image lies. ListImages does not tell, and asking each one costs a process."""
+    file = f"{name}.raw" if kind == "raw" else name
+    for directory in IMAGE_DIRECTORIES:
+        path = os.path.join(directory, file)
+        if os.path.lexists(path):
+            return path
+    return os.path.join(MACHINES_DIRECTORY, file)
+
+
+def machines() -> t.Dict[str, Machine]:
+    """All registered machines but the host itself, in two processes however many there are."""
+    (rows,) = _bus.call(_bus.MACHINED, "ListMachines")
+    names = [row[0] for row in rows if not row[0].startswith(".")]
+    if not names:
+        return {}
+    # One that ends between the two calls makes machinectl exit with 1; it says the others.
+    shown = run(["machinectl", "show", "--", *names], check=False).stdout
+    found = [_machine(block) for block in shown.split("\n\n") if block.strip()]
+    return {machine.name: machine for machine in found}
+
+
+def _machine(block: str) -> Machine:
+    fields = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+    return Machine(
+        name=fields["Name"],
+        machine_class=fields.get("Class", ""),
+        service=fields.get("Service", ""),
+        unit=fields.get("Unit", ""),
+        leader=int(fields.get("Leader") or 0),
+        state=fields.get("State", ""),
+        root=fields.get("RootDirectory", ""),
+        started=int(fields.get("TimestampMonotonic") or 0),
+    )
