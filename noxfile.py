@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sessions of ``make lint``; antsibull-nox.toml says what each runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import antsibull_nox
+import nox
+
+ROOT = Path(__file__).parent
+PINS = ROOT / "tests" / "requirements" / "tools.txt"
+
+nox.options.envdir = str(ROOT / "build" / "nox")
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True
+
+# Sessions name packages; the versions of all of them are in one place.
+os.environ["PIP_CONSTRAINT"] = os.environ["UV_CONSTRAINT"] = str(PINS)
+
+antsibull_nox.load_antsibull_nox_toml()
+
+
+@nox.session(name="tree-check", python=False)
+def tree_check(session: nox.Session) -> None:
+    """Check what no other tool knows of: names, paths and lists that must agree."""
+    session.run("python3", "tests/tools/check_tree.py", *session.posargs)
+
+
+@nox.session(name="changelog-check")
+def changelog_check(session: nox.Session) -> None:
+    """Check the changelog fragments."""
+    session.install("antsibull-changelog", "ansible-core")
+    session.run("antsibull-changelog", "lint")
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check what no other tool knows of: names, paths and lists in the tree that must agree."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# Hosts that stand for a registry itself, not for where one machine gets it from.
+PUBLIC = {"pypi.org", "files.pythonhosted.org", "localhost"}
+# Directories that every system has: a path in one of them says nothing about one machine.
+COMMON = {"dev", "etc", "home", "media", "mnt", "opt", "root", "run", "srv", "tmp", "usr", "var"}
+
+
+def tracked(root: Path) -> list[Path]:
+    """The files that git has or would take, and that are there."""
+    command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
+    names = subprocess.run([*command, "--exclude-standard"], check=True, capture_output=True)
+    paths = (root / name for name in names.stdout.decode().split("\0") if name)
+    return sorted(path for path in paths if path.is_file())
+
+
+def hosts_in(text: str) -> set[str]:
+    """The hosts of all URLs in a text."""
+    urls = re.findall(r"https?://[^\s'\"<>;\]]+", text)
+    return {host for url in urls if (host := urlsplit(url).hostname)}
+
+
+def mirrors() -> set[str]:
+    """The hosts that this machine gets its packages from."""
+    texts = []
+    for pattern in ("sources.list", "sources.list.d/*", "apt.conf", "apt.conf.d/*"):
+        texts += [path.read_text(errors="replace") for path in Path("/etc/apt").glob(pattern)]
+    pip = [sys.executable, "-m", "pip", "config", "list"]
+    texts.append(subprocess.run(pip, check=False, capture_output=True, text=True).stdout)
+    uncommented = re.sub(r"(?m)^\s*(#|//).*$", "", "\n".join(texts))
+    return hosts_in(uncommented) - PUBLIC
+
+
+def machine_paths(root: Path) -> set[str]:
+    """Beginnings of paths that exist on this machine only."""
+    paths = {f"{root}/", f"{Path.home()}/.pyenv/"}
+    if root.parts[1] not in COMMON:
+        paths.add(f"/{root.parts[1]}/")
+    return paths
+
+
+def check_strings(root: Path) -> t.Iterator[str]:
+    """No file names a package mirror or a path of the machine that it was written on."""
+    words = {word: f"the package mirror {word}" for word in mirrors()}
+    words.update(
+        {word: f"the path {word}, which is this machine's own" for word in machine_paths(root)}
+    )
+    for path in tracked(root):
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            for word, what in words.items():
+                if re.search(rf"(?<![\w.-]){re.escape(word)}", line):
+                    yield f"{path.relative_to(root)}:{number}: names {what}"
+
+
+def check_action_groups(root: Path) -> t.Iterator[str]:
+    """Every module is in the action group, and nothing else."""
+    runtime = root / "meta" / "runtime.yml"
+    groups = yaml.safe_load(runtime.read_text()).get("action_groups", {})
+    listed = set(groups.get("machined", []))
+    modules = {path.stem for path in (root / "plugins" / "modules").glob("[!_]*.py")}
+    for name in sorted(modules - listed):
+        yield f"meta/runtime.yml: the action group machined lacks the module {name}"
+    for name in sorted(listed - modules):
+        yield f"meta/runtime.yml: the action group machined has {name}, which is no module"
+
+
+def check_roles(root: Path) -> t.Iterator[str]:
+    """Every role says what its variables are."""
+    for role in sorted((root / "roles").glob("*/")):
+        if not (role / "meta" / "argument_specs.yml").is_file():
+            yield f"roles/{role.name}: has no meta/argument_specs.yml"
+
+
+def check_ignores(root: Path) -> t.Iterator[str]:
+    """Sanity passes without being told to look away."""
+    for path in sorted((root / "tests" / "sanity").glob("ignore-*.txt")):
+        yield f"{path.relative_to(root)}: sanity must pass without ignore files"
+
+
+CHECKS = (check_strings, check_action_groups, check_roles, check_ignores)
+
+
+def main() -> int:
+    """Print every finding; the exit status says whether there was one."""
+    findings = [finding for check in CHECKS for finding in check(ROOT)]
+    for finding in findings:
+        print(finding)
+    print(f"{len(CHECKS)} checks, {len(findings)} findings")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
