@@ -27,9 +27,15 @@ class Service:
     interface: str
 
 
-SYSTEMD = Service("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
-MACHINED = Service("org.freedesktop.machine1", "/org/freedesktop/machine1", "org.freedesktop.machine1.Manager")
-IMPORTD = Service("org.freedesktop.import1", "/org/freedesktop/import1", "org.freedesktop.import1.Manager")
+SYSTEMD = Service(
+    "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
+)
+MACHINED = Service(
+    "org.freedesktop.machine1", "/org/freedesktop/machine1", "org.freedesktop.machine1.Manager"
+)
+IMPORTD = Service(
+    "org.freedesktop.import1", "/org/freedesktop/import1", "org.freedesktop.import1.Manager"
+)
 
 
 class CallFailed(Failure):
@@ -44,24 +50,29 @@ def call(
     path: t.Optional[str] = None,
     interface: t.Optional[str] = None,
     timeout: float = 60,
-) -> t.List[t.Any]:
+) -> list[t.Any]:
     """Call a method and return its return values."""
     argv = ["busctl", "--json=short", f"--timeout={timeout:g}", "call", "--"]
     argv += [service.name, path or service.path, interface or service.interface, method]
     if signature:
         argv += [signature, *arguments]
     answer = _busctl(argv, timeout)
-    return t.cast("t.List[t.Any]", answer.get("data", []))
+    return t.cast("list[t.Any]", answer.get("data", []))
 
 
 def properties(
     service: Service, *names: str, path: t.Optional[str] = None, interface: t.Optional[str] = None
-) -> t.Dict[str, t.Any]:
+) -> dict[str, t.Any]:
     """Read properties of an object: those named, or all of the interface."""
     where = (path or service.path, interface or service.interface)
     if not names:
         (everything,) = call(
-            service, "GetAll", "s", where[1], path=where[0], interface="org.freedesktop.DBus.Properties"
+            service,
+            "GetAll",
+            "s",
+            where[1],
+            path=where[0],
+            interface="org.freedesktop.DBus.Properties",
         )
         return {name: value["data"] for name, value in everything.items()}
     argv = ["busctl", "--json=short", "get-property", "--", service.name, *where, *names]
@@ -75,7 +86,7 @@ def object_path(prefix: str, name: str) -> str:
     return f"{prefix}/{escaped.decode() or '_'}"
 
 
-def _busctl(argv: t.Sequence[str], timeout: float) -> t.Dict[str, t.Any]:
+def _busctl(argv: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
     try:
         stdout = run(argv, timeout=timeout + 5).stdout
     except CommandFailed as error:
@@ -83,4 +94,4 @@ def _busctl(argv: t.Sequence[str], timeout: float) -> t.Dict[str, t.Any]:
         if said.startswith("Call failed: "):
             raise CallFailed(said[len("Call failed: ") :], cmd=list(argv)) from None
         raise
-    return t.cast("t.Dict[str, t.Any]", json.loads(stdout)) if stdout.strip() else {}
+    return t.cast("dict[str, t.Any]", json.loads(stdout)) if stdout.strip() else {}

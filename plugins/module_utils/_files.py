@@ -42,7 +42,9 @@ def write(path: str, text: str, *, mode: int = 0o644, directory_mode: int = 0o75
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with open(
+            descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as stream:
             stream.write(text)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
@@ -82,7 +84,7 @@ def inside(root: str, path: str) -> str:
     cannot climb out. The last component need not exist.
     """
     rest = [part for part in path.split("/") if part]
-    resolved: t.List[str] = []
+    resolved: list[str] = []
     followed = 0
     while rest:
         part = rest.pop(0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     Failure,
     Plan,
@@ -24,7 +25,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
 Facts = t.Mapping[str, t.Any]
 
 
-def run(module: AnsibleModule, body: t.Callable[[], t.Dict[str, t.Any]]) -> t.NoReturn:
+def run(module: AnsibleModule, body: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
     """Run a module's body; what it returns is the result, a Failure becomes the error."""
     try:
         result = body()
@@ -40,12 +41,12 @@ def converge(
     *,
     workers: int = 8,
     facts: t.Optional[t.Callable[[], Facts]] = None,
-) -> t.Dict[str, t.Any]:
+) -> dict[str, t.Any]:
     """Show the plan, carry it out unless in check mode, and return the module's result.
 
     O(facts) is asked after the change for what the module returns beside it.
     """
-    result: t.Dict[str, t.Any] = {"changed": bool(plan), "plan": describe(plan)}
+    result: dict[str, t.Any] = {"changed": bool(plan), "plan": describe(plan)}
     if module._diff:
         result["diff"] = diff(plan)
     if not module.check_mode:

@@ -44,7 +44,7 @@ class Step:
     arguments: t.Mapping[str, Value] = dataclasses.field(default_factory=dict)
     before: State = None
     after: State = None
-    needs: t.FrozenSet[str] = frozenset()
+    needs: frozenset[str] = frozenset()
     """Identities of the steps of the same plan that must have succeeded before this one."""
 
     @property
@@ -52,11 +52,11 @@ class Step:
         return f"{self.verb} {self.subject}"
 
 
-Plan = t.Tuple[Step, ...]
+Plan = tuple[Step, ...]
 Verbs = t.Mapping[str, t.Callable[[Step], None]]
 
 
-def identities(*steps: Step) -> t.FrozenSet[str]:
+def identities(*steps: Step) -> frozenset[str]:
     return frozenset(step.identity for step in steps)
 
 
@@ -70,8 +70,8 @@ def ordered(steps: t.Iterable[Step]) -> Plan:
     if len(known) != len(given):
         raise ValueError(f"a step stands twice in the plan: {[s.identity for s in given]}")
     waiting = [dataclasses.replace(step, needs=step.needs & known) for step in given]
-    done: t.Set[str] = set()
-    result: t.List[Step] = []
+    done: set[str] = set()
+    result: list[Step] = []
     while waiting:
         ready = [step for step in waiting if step.needs <= done]
         if not ready:
@@ -85,19 +85,19 @@ def ordered(steps: t.Iterable[Step]) -> Plan:
 # --- show -----------------------------------------------------------------------------------
 
 
-def describe(plan: Plan) -> t.List[str]:
+def describe(plan: Plan) -> list[str]:
     return [step.identity for step in plan]
 
 
-def diff(plan: Plan) -> t.List[t.Dict[str, str]]:
+def diff(plan: Plan) -> list[dict[str, str]]:
     """The plan in the form that Ansible prints in diff mode: one entry per subject."""
-    subjects: t.Dict[str, t.List[Step]] = {}
+    subjects: dict[str, list[Step]] = {}
     for step in plan:
         subjects.setdefault(step.subject, []).append(step)
     return [_diff_of(subject, steps) for subject, steps in subjects.items()]
 
 
-def _diff_of(subject: str, steps: t.Sequence[Step]) -> t.Dict[str, str]:
+def _diff_of(subject: str, steps: t.Sequence[Step]) -> dict[str, str]:
     return {
         "before_header": subject,
         "after_header": subject,
@@ -108,7 +108,7 @@ def _diff_of(subject: str, steps: t.Sequence[Step]) -> t.Dict[str, str]:
 
 def _merged(states: t.Sequence[State]) -> State:
     """Several steps of one subject: their properties together; of texts the last counts."""
-    properties: t.Dict[str, Value] = {}
+    properties: dict[str, Value] = {}
     last: State = None
     for state in states:
         if isinstance(state, t.Mapping):
@@ -138,9 +138,9 @@ def _scalar(value: Value) -> str:
 class Outcome:
     """What became of the steps of a plan."""
 
-    done: t.List[Step] = dataclasses.field(default_factory=list)
-    failed: t.List[t.Tuple[Step, Exception]] = dataclasses.field(default_factory=list)
-    skipped: t.List[Step] = dataclasses.field(default_factory=list)
+    done: list[Step] = dataclasses.field(default_factory=list)
+    failed: list[tuple[Step, Exception]] = dataclasses.field(default_factory=list)
+    skipped: list[Step] = dataclasses.field(default_factory=list)
 
     def failure(self) -> t.Optional[Failure]:
         """The first failure, ready for the user; nothing when all went well."""
@@ -180,8 +180,8 @@ def apply(
         raise ValueError(f"no way to carry out: {', '.join(unknown)}")
     outcome = Outcome()
     waiting = list(plan)
-    succeeded: t.Set[str] = set()
-    running: t.Dict[concurrent.futures.Future[None], Step] = {}
+    succeeded: set[str] = set()
+    running: dict[concurrent.futures.Future[None], Step] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=workers) as pool:
         while waiting or running:
             if not outcome.failed or keep_going:

@@ -34,7 +34,7 @@ OUTPUT_LIMIT = 64 * 1024 * 1024
 class Result:
     """What a finished process left behind."""
 
-    argv: t.Tuple[str, ...]
+    argv: tuple[str, ...]
     rc: int
     stdout: str
     stderr: str

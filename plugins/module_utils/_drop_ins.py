@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Drop-ins of the configuration of systemd-networkd and systemd-resolved.
+
+Private to the collection. Drop-ins of units are in C(_units).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import os
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _files
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Plan,
+    Step,
+    Verbs,
+    identities,
+    ordered,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+
+DIRECTORY = "/etc/systemd"
+# A daemon cannot be asked which files it has read. So a mark is left before a file changes and
+# taken away after the reload; a run that is killed in between leaves it to the next. After a
+# boot everything has been read, and /run is empty.
+MARKS = "/run/nspawn.machined"
+
+Settings = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The same drop-in for several configuration files of one daemon."""
+
+    files: tuple[str, ...]
+    drop_in: str
+    text: t.Optional[str]
+    """Nothing: the drop-in is to go."""
+
+    @property
+    def service(self) -> str:
+        return service_of(self.files)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(f"{DIRECTORY}/{name}.d/{self.drop_in}.conf" for name in self.files)
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What is there: texts by path, and whether the daemon runs and has read them."""
+
+    texts: t.Mapping[str, t.Optional[str]]
+    running: bool
+    unread: bool
+
+
+def service_of(files: t.Sequence[str]) -> str:
+    """The daemon that reads these files; a clear refusal for any other file."""
+    services = set()
+    for name in files:
+        directory, _slash, base = name.rpartition("/")
+        if directory == "network" and base.endswith(".network") and not base.startswith("."):
+            services.add("systemd-networkd.service")
+        elif name == "resolved.conf":
+            services.add("systemd-resolved.service")
+        else:
+            raise Failure(
+                f"{name}: not a file whose drop-ins this module knows. Right would be"
+                " resolved.conf, or network/ and the name of a .network file,"
+                " such as network/80-container-ve.network"
+            )
+    if len(services) != 1:
+        raise Failure(f"{', '.join(files)}: one call takes files of one daemon only")
+    return services.pop()
+
+
+def check_name_servers(settings: Settings) -> None:
+    """networkd ignores what it cannot read, and machines would be left without a name server."""
+    servers = settings.get("DHCPServer", {}).get("DNS", [])
+    for server in servers if isinstance(servers, list) else str(servers).split():
+        if server == "_server_address":
+            continue
+        try:
+            ipaddress.IPv4Address(str(server))
+        except ValueError:
+            raise Failure(
+                f"DHCPServer/DNS: {server} is not an IPv4 address, which is all that DHCP can"
+                " hand out. Right would be one such as 192.0.2.53, or _server_address for the"
+                " host itself"
+            ) from None
+
+
+def snapshot(wanted: Wanted) -> Snapshot:
+    return Snapshot(
+        texts={path: _files.read(path) for path in wanted.paths},
+        running=run(["systemctl", "--quiet", "is-active", "--", wanted.service], check=False).rc
+        == 0,
+        unread=os.path.exists(_mark(wanted.service)),
+    )
+
+
+def plan(seen: Snapshot, wanted: Wanted) -> Plan:
+    steps = []
+    for path in wanted.paths:
+        text = seen.texts[path]
+        arguments = {"path": path, "service": wanted.service}
+        if wanted.text is None and text is not None:
+            steps.append(Step("remove", path, arguments, before=text))
+        elif wanted.text is not None and text != wanted.text:
+            steps.append(
+                Step(
+                    "write",
+                    path,
+                    {**arguments, "text": wanted.text},
+                    before=text,
+                    after=wanted.text,
+                )
+            )
+    if seen.running and (steps or seen.unread):
+        steps.append(
+            Step(
+                "reload",
+                wanted.service,
+                {"files": wanted.files},
+                before={"configuration": "as read before"},
+                after={"configuration": "read anew"},
+                needs=identities(*steps),
+            )
+        )
+    return ordered(steps)
+
+
+def _mark(service: str) -> str:
+    return f"{MARKS}/unread-{service}"
+
+
+def _write(step: Step) -> None:
+    _files.write(_mark(step.arguments["service"]), "", mode=0o600)
+    _files.write(step.arguments["path"], step.arguments["text"])
+
+
+def _remove(step: Step) -> None:
+    _files.write(_mark(step.arguments["service"]), "", mode=0o600)
+    _files.remove(step.arguments["path"])
+    _files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
+
+
+def _reload(step: Step) -> None:
+    if step.subject == "systemd-networkd.service":
+        run(["networkctl", "reload"])
+        links = _links_of([os.path.basename(name) for name in step.arguments["files"]])
+        if links:
+            # A reload alone leaves a link as it is when only a drop-in has changed.
+            run(["networkctl", "reconfigure", "--", *links])
+    else:
+        # It learnt to reload with systemd 254 only.
+        run(["systemctl", "reload-or-restart", "--", step.subject])
+    _files.remove(_mark(step.subject))
+
+
+def _links_of(files: t.Collection[str]) -> list[str]:
+    """The links that networkd has configured from one of these files."""
+    status = json.loads(run(["networkctl", "--json=short", "status", "--all"]).stdout)
+    return [
+        link["Name"]
+        for link in status.get("Interfaces", [])
+        if os.path.basename(link.get("NetworkFile") or "") in files
+    ]
+
+
+VERBS: Verbs = {"write": _write, "remove": _remove, "reload": _reload}

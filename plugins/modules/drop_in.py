@@ -1,0 +1,139 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drop_in
+short_description: Drop-ins for systemd-networkd's and systemd-resolved's configuration
+version_added: 0.1.0
+description:
+  - Puts the same drop-in beside one or more configuration files of systemd-networkd or
+    systemd-resolved, and has the daemon read it.
+  - The daemon reloads only when a drop-in has changed, or when an earlier run was cut off before
+    its reload. Links that networkd had set up from the files concerned are set up anew.
+  - Overrides of units are made with M(nspawn.machined.unit_override).
+author:
+  - nspawn.machined contributors (@nspawn-machined)
+extends_documentation_fragment:
+  - nspawn.machined.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  files:
+    description:
+      - The configuration files, relative to C(/etc/systemd), whether they are the vendor's or
+        the host's own - V(resolved.conf), or V(network/) and the name of a C(.network) file.
+      - One call takes files of one daemon only.
+    type: list
+    elements: str
+    required: true
+  drop_in:
+    description:
+      - The name of the drop-in, without its ending.
+    type: str
+    default: 50-nspawn-machined
+  settings:
+    description:
+      - Settings, section by section as C(systemd.network(5)) or C(resolved.conf(5)) spells
+        them, each with a value or a list of values.
+      - The drop-in is exactly that.
+    type: dict
+    default: {}
+  state:
+    description:
+      - Whether the drop-ins are to be there.
+      - V(absent) leaves other drop-ins of the same file alone.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: nspawn.machined.unit_override
+"""
+
+EXAMPLES = r"""
+- name: Tell machines a name server by DHCP
+  nspawn.machined.drop_in:
+    files:
+      - network/80-container-ve.network
+      - network/80-container-vz.network
+    settings:
+      DHCPServer:
+        DNS: [192.0.2.53]
+
+- name: Let the host's resolver answer machines
+  nspawn.machined.drop_in:
+    files: [resolved.conf]
+    settings:
+      Resolve:
+        DNSStubListenerExtra: 192.0.2.1
+
+- name: Take both away again
+  nspawn.machined.drop_in:
+    files: ["{{ item }}"]
+    state: absent
+  loop:
+    - network/80-container-ve.network
+    - resolved.conf
+"""
+
+RETURN = r"""
+plan:
+  description: What was done, or in check mode what would be done, in this order.
+  type: list
+  elements: str
+  returned: always
+  sample:
+    - write /etc/systemd/network/80-container-ve.network.d/50-nspawn-machined.conf
+    - reload systemd-networkd.service
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _drop_ins, _module, _units
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+
+def wanted_of(params: t.Mapping[str, t.Any]) -> _drop_ins.Wanted:
+    if not params["files"]:
+        raise Failure("files: name at least one file")
+    if params["state"] == "absent":
+        text = None
+    elif params["settings"]:
+        _drop_ins.check_name_servers(params["settings"])
+        text = _units.render(params["settings"])
+    else:
+        raise Failure("settings: a drop-in without settings does nothing; use state=absent")
+    _units.check_drop_in(params["drop_in"])
+    return _drop_ins.Wanted(tuple(params["files"]), params["drop_in"], text)
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "str", "required": True},
+            "drop_in": {"type": "str", "default": "50-nspawn-machined"},
+            "settings": {"type": "dict", "default": {}},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+
+    def body() -> dict[str, t.Any]:
+        wanted = wanted_of(module.params)
+        plan = _drop_ins.plan(_drop_ins.snapshot(wanted), wanted)
+        return _module.converge(module, plan, _drop_ins.VERBS)
+
+    _module.run(module, body)
+
+
+if __name__ == "__main__":
+    main()

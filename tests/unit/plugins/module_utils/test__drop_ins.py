@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.nspawn.machined.plugins.module_utils._drop_ins import (
+    Snapshot,
+    Wanted,
+    check_name_servers,
+    plan,
+    service_of,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, describe
+
+FILES = ("network/80-container-ve.network", "network/80-container-vz.network")
+VE, VZ = (f"/etc/systemd/{name}.d/dns.conf" for name in FILES)
+WANTED = Wanted(FILES, "dns", "[DHCPServer]\nDNS=192.0.2.53\n")
+RELOAD = "reload systemd-networkd.service"
+
+
+def seen(ve: str | None, vz: str | None, running: bool = True, unread: bool = False) -> Snapshot:
+    return Snapshot({VE: ve, VZ: vz}, running, unread)
+
+
+def test_only_what_differs_is_written_and_then_read() -> None:
+    assert describe(plan(seen(WANTED.text, "old"), WANTED)) == [f"write {VZ}", RELOAD]
+
+
+def test_what_is_as_wanted_and_read_needs_nothing() -> None:
+    assert plan(seen(WANTED.text, WANTED.text), WANTED) == ()
+
+
+def test_a_run_cut_off_before_the_reload_is_made_good() -> None:
+    assert describe(plan(seen(WANTED.text, WANTED.text, unread=True), WANTED)) == [RELOAD]
+
+
+def test_a_daemon_that_does_not_run_will_read_it_when_it_starts() -> None:
+    assert describe(plan(seen(None, None, running=False, unread=True), WANTED)) == [
+        f"write {VE}",
+        f"write {VZ}",
+    ]
+
+
+def test_absent_removes_only_what_is_there() -> None:
+    assert describe(plan(seen("text", None), Wanted(FILES, "dns", None))) == [
+        f"remove {VE}",
+        RELOAD,
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["network/../../passwd", "../resolved.conf", "network/.network", "logind.conf", "/etc/x", ""],
+)
+def test_any_other_file_is_refused(name: str) -> None:
+    with pytest.raises(Failure, match="not a file whose drop-ins"):
+        service_of([name])
+
+
+def test_files_of_two_daemons_in_one_call_are_refused() -> None:
+    with pytest.raises(Failure, match="one daemon only"):
+        service_of(["resolved.conf", FILES[0]])
+
+
+@pytest.mark.parametrize("server", ["dns.example.org", "2001:db8::53", "1.1.1", ""])
+def test_a_name_server_that_dhcp_cannot_hand_out_is_refused(server: str) -> None:
+    with pytest.raises(Failure, match="not an IPv4 address"):
+        check_name_servers({"DHCPServer": {"DNS": [server]}})
+
+
+def test_addresses_and_the_word_for_the_host_are_name_servers() -> None:
+    check_name_servers({"DHCPServer": {"DNS": ["192.0.2.53", "_server_address"]}})
+    check_name_servers({"DHCPServer": {"DNS": "192.0.2.53 192.0.2.54"}})
