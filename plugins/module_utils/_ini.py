@@ -1,0 +1,362 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""systemd's configuration syntax, read as systemd reads it and edited without losing a comment.
+
+Private to the collection. Pure: text in, text out. Knows no particular section or key; those are
+known to C(_settings) and C(_units).
+
+A text is cut into pieces. A piece is what systemd takes as one line: several physical lines when
+a backslash continues them. The pieces joined are always the text, byte for byte, so an edit
+touches nothing but the pieces that it replaces.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+Values = t.Tuple[str, ...]
+"""The assignments of one key, in order. An empty string is an empty assignment (most lists are
+reset by one); no values at all mean that the key is not to be there."""
+
+Place = t.Tuple[str, str]
+"""A section and a key."""
+
+BLANK, COMMENT, SECTION, ASSIGNMENT, JUNK, BROKEN = (
+    "blank",
+    "comment",
+    "section",
+    "assignment",
+    "junk",
+    "broken",
+)
+WHITESPACE = " \t\n\r"
+LINE_LIMIT = 1024 * 1024
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_UNSAFE_HEADER = re.compile(r"[\x00-\x1f\x7f\\\"']")
+# Tabs are whitespace to systemd; anything else that controls could end the line or lie on a screen.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+
+
+class Settings(t.Mapping[str, t.Mapping[str, Values]]):
+    """What a file says, or is to say: sections, their keys, and the values of each key."""
+
+    def __init__(self, sections: t.Mapping[str, t.Mapping[str, t.Iterable[str]]]) -> None:
+        self._sections = {
+            section: {key: tuple(values) for key, values in keys.items()}
+            for section, keys in sections.items()
+            if keys
+        }
+
+    def __getitem__(self, section: str) -> t.Mapping[str, Values]:
+        return self._sections[section]
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+    def __repr__(self) -> str:
+        return f"Settings({self._sections!r})"
+
+    def values_of(self, section: str, key: str) -> Values:
+        return self._sections.get(section, {}).get(key, ())
+
+    def last(self, section: str, key: str) -> t.Optional[str]:
+        """The value that counts for a key of one value."""
+        values = self.values_of(section, key)
+        return values[-1] if values else None
+
+    def places(self) -> t.Iterator[t.Tuple[Place, Values]]:
+        for section, keys in self._sections.items():
+            for key, values in keys.items():
+                yield (section, key), values
+
+    def as_lists(self) -> t.Dict[str, t.Dict[str, t.List[str]]]:
+        """The form in which modules return it."""
+        return {
+            section: {key: list(values) for key, values in keys.items()}
+            for section, keys in self._sections.items()
+        }
+
+    def updated(self, other: Settings) -> Settings:
+        """Both together; where both name a key the other counts."""
+        merged = {section: dict(keys) for section, keys in self._sections.items()}
+        for (section, key), values in other.places():
+            merged.setdefault(section, {})[key] = values
+        return Settings(merged)
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """One line as systemd counts them, continuation lines included."""
+
+    text: str
+    kind: str
+    number: int
+    section: str = ""
+    key: str = ""
+    value: str = ""
+    open: bool = False
+    """The text ends in the middle of it: what is put behind it would become a part of it."""
+
+    @property
+    def place(self) -> Place:
+        return (self.section, self.key)
+
+
+# --- read -----------------------------------------------------------------------------------
+
+
+def parse(text: str, what: str = "the text") -> Settings:
+    """What systemd takes from a text. A text that systemd refuses as a whole is a Failure."""
+    return gathered(pieces(text), what)
+
+
+def gathered(found: t.Iterable[Piece], what: str = "the text") -> Settings:
+    sections: t.Dict[str, t.Dict[str, t.List[str]]] = {}
+    for piece in found:
+        if piece.kind == BROKEN:
+            raise Failure(
+                f"{what}, line {piece.number}: {piece.text.strip()!r} is no section header that systemd"
+                " accepts, and it refuses the whole file; expected [Section]"
+            )
+        if piece.kind == ASSIGNMENT:
+            keys = sections.setdefault(piece.section, {})
+            keys.setdefault(piece.key, []).append(piece.value)
+    return Settings(sections)
+
+
+def pieces(text: str) -> t.List[Piece]:
+    """Cut a text into what systemd takes as lines."""
+    result: t.List[Piece] = []
+    section = ""
+    raw, logical, start = "", "", 1
+    marked = False
+    for number, line in enumerate(_lines(text), 1):
+        content = line.rstrip("\n\r\0")
+        if content.lstrip(WHITESPACE)[:1] in ("#", ";"):
+            if raw:
+                raw += line  # a comment within a continued line does not end it
+            else:
+                result.append(Piece(line, COMMENT, number))
+            continue
+        if not marked and content.startswith("\ufeff"):
+            marked, content = True, content[1:]
+        if not raw:
+            start = number
+        raw += line
+        logical += content
+        if _ends_escaped(logical):
+            logical = logical[:-1] + " "
+            continue
+        piece = _piece(raw, logical, start, section)
+        section = piece.section
+        result.append(piece)
+        raw, logical = "", ""
+    if raw:
+        last = _piece(raw, logical, start, section)
+        result.append(dataclasses.replace(last, open=True))
+    return result
+
+
+def _lines(text: str) -> t.Iterator[str]:
+    """Physical lines with their ends: one run of newline, return and NUL, none of them twice."""
+    begin = end = 0
+    while end < len(text):
+        if text[end] not in "\n\r\0":
+            end += 1
+            continue
+        first = end
+        while end < len(text) and text[end] in "\n\r\0" and text[end] not in text[first:end]:
+            end += 1
+        yield text[begin:end]
+        begin = end
+    if begin < end:
+        yield text[begin:end]
+
+
+def _ends_escaped(line: str) -> bool:
+    return (len(line) - len(line.rstrip("\\"))) % 2 == 1
+
+
+def _piece(raw: str, logical: str, number: int, section: str) -> Piece:
+    line = logical.strip(WHITESPACE)
+    if not line:
+        return Piece(raw, BLANK, number, section)
+    if line.startswith("["):
+        name = line[1:-1]
+        if not line.endswith("]") or len(line) < 2 or _UNSAFE_HEADER.search(name):
+            return Piece(raw, BROKEN, number, section)
+        return Piece(raw, SECTION, number, name)
+    key, equals, value = line.partition("=")
+    key = key.strip(WHITESPACE)
+    if not section or not equals or not key:
+        return Piece(raw, JUNK, number, section)
+    return Piece(raw, ASSIGNMENT, number, section, key, value.strip(WHITESPACE))
+
+
+# --- write ----------------------------------------------------------------------------------
+
+
+def check_safe(section: str, key: str, value: str, what: str = "settings") -> None:
+    """Refuse what would not come back from the file as it was given."""
+    for word in (section, key):
+        if not _NAME.match(word):
+            raise Failure(
+                f"{what}: {word!r} cannot be the name of a section or key; expected letters,"
+                " digits, '-', '_' and '.', as systemd spells them"
+            )
+    bad = _CONTROL.search(value)
+    if bad:
+        raise Failure(
+            f"{what}: the value of [{section}] {key}= contains the control character"
+            f" {bad.group()!r}, which would end or garble the line; a key is given several"
+            " values as a list"
+        )
+    if value != value.strip(WHITESPACE):
+        raise Failure(f"{what}: the value of [{section}] {key}= begins or ends with whitespace")
+    if _ends_escaped(value):
+        raise Failure(
+            f"{what}: the value of [{section}] {key}= ends in a backslash, which would join it"
+            " with the next line; write two"
+        )
+    if len(value.encode("utf-8", "surrogateescape")) > LINE_LIMIT - 1024:
+        raise Failure(f"{what}: the value of [{section}] {key}= is longer than systemd reads")
+
+
+def render(settings: Settings) -> str:
+    """A text that says exactly this."""
+    blocks: t.List[str] = []
+    for section, keys in settings.items():
+        lines = [assignment(key, value) for key, values in keys.items() for value in values]
+        if lines:
+            blocks.append(f"[{section}]\n" + "".join(lines))
+    return "\n".join(blocks)
+
+
+def assignment(key: str, value: str) -> str:
+    return f"{key}={value}\n"
+
+
+Same = t.Callable[[Place, Values, Values], bool]
+
+
+def _identical(_place: Place, found: Values, wanted: Values) -> bool:
+    return found == wanted
+
+
+def merge(
+    text: str,
+    wanted: Settings,
+    *,
+    exclusive: bool = False,
+    same: Same = _identical,
+    what: str = "the text",
+) -> str:
+    """Change a text so that it says what is wanted, and keep its comments, order and spelling.
+
+    A key without values is removed. With O(exclusive) so is every key that is not wanted, and
+    every line that systemd would not understand. O(same) says whether two lists of values mean
+    the same; then the text is left as it is.
+    """
+    found = pieces(text)
+    if exclusive:
+        found = [piece for piece in found if piece.kind not in (JUNK, BROKEN)]
+    present = gathered(found, what)
+    targets = dict(wanted.places())
+    if exclusive:
+        targets = {**{place: () for place, _values in present.places()}, **targets}
+    for place, values in targets.items():
+        if not same(place, present.values_of(*place), values):
+            found = _replaced(found, place, values)
+    emptied = set(present) - {piece.section for piece in found if piece.kind == ASSIGNMENT}
+    return "".join(piece.text for piece in _tidied(found, emptied))
+
+
+def _replaced(found: t.List[Piece], place: Place, values: Values) -> t.List[Piece]:
+    """Give a key new values; assignments that stay keep their line and its neighbourhood."""
+    positions = [
+        index
+        for index, piece in enumerate(found)
+        if piece.kind == ASSIGNMENT and piece.place == place
+    ]
+    if not positions:
+        return _inserted(found, place, values)
+    old = [found[index].value for index in positions]
+    instead: t.Dict[int, t.List[Piece]] = {index: [] for index in positions}
+    matcher = difflib.SequenceMatcher(None, old, list(values), autojunk=False)
+    for verb, begin, end, first, last in matcher.get_opcodes():
+        if verb == "equal":
+            for index in positions[begin:end]:
+                instead[index].append(found[index])
+        elif verb == "insert" and begin == 0:
+            instead[positions[0]][:0] = _assignments(place, values[first:last])
+        else:
+            anchor = positions[begin] if begin < end else positions[begin - 1]
+            instead[anchor] += _assignments(place, values[first:last])
+    result: t.List[Piece] = []
+    for index, piece in enumerate(found):
+        result += instead.get(index, [piece])
+    return _ended(result)
+
+
+def _inserted(found: t.List[Piece], place: Place, values: Values) -> t.List[Piece]:
+    """Put a new key behind what its section holds already, or in a new section at the end."""
+    if not values:
+        return found
+    new = _assignments(place, values)
+    here = ""
+    after = 0
+    for index, piece in enumerate(found, 1):
+        if piece.kind == SECTION:
+            here = piece.section
+        if here == place[0] and piece.kind in (SECTION, ASSIGNMENT, JUNK):
+            after = index
+    if after:
+        return [*_ended(found[:after]), *new, *found[after:]]
+    gap = [Piece("\n", BLANK, 0)] if found and found[-1].kind != BLANK else []
+    header = Piece(f"[{place[0]}]\n", SECTION, 0, place[0])
+    return [*_ended(found), *gap, header, *new]
+
+
+def _assignments(place: Place, values: t.Iterable[str]) -> t.List[Piece]:
+    section, key = place
+    return [Piece(assignment(key, value), ASSIGNMENT, 0, section, key, value) for value in values]
+
+
+def _ended(found: t.List[Piece]) -> t.List[Piece]:
+    """Every piece ends its line, so that something can be put behind it."""
+    return [dataclasses.replace(piece, text=_end(piece), open=False) for piece in found]
+
+
+def _end(piece: Piece) -> str:
+    if piece.open:
+        return piece.text + ("\n" if piece.text.endswith("\n") else "\n\n")
+    return piece.text if piece.text.endswith(("\n", "\r", "\0")) else piece.text + "\n"
+
+
+def _tidied(found: t.List[Piece], emptied: t.Set[str]) -> t.List[Piece]:
+    """Without the headers of emptied sections, unless something is left under them."""
+    blocks: t.List[t.List[Piece]] = [[]]
+    for piece in found:
+        if piece.kind == SECTION:
+            blocks.append([])
+        blocks[-1].append(piece)
+    result = list(blocks[0])
+    for block in blocks[1:]:
+        if block[0].section in emptied and all(piece.kind == BLANK for piece in block[1:]):
+            if block is blocks[-1]:
+                while result and result[-1].kind == BLANK:
+                    result.pop()  # the gap before it
+        else:
+            result += block
+    return result
