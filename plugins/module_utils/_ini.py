@@ -21,11 +21,11 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-Values = t.Tuple[str, ...]
+Values = tuple[str, ...]
 """The assignments of one key, in order. An empty string is an empty assignment (most lists are
 reset by one); no values at all mean that the key is not to be there."""
 
-Place = t.Tuple[str, str]
+Place = tuple[str, str]
 """A section and a key."""
 
 BLANK, COMMENT, SECTION, ASSIGNMENT, JUNK, BROKEN = (
@@ -75,12 +75,12 @@ class Settings(t.Mapping[str, t.Mapping[str, Values]]):
         values = self.values_of(section, key)
         return values[-1] if values else None
 
-    def places(self) -> t.Iterator[t.Tuple[Place, Values]]:
+    def places(self) -> t.Iterator[tuple[Place, Values]]:
         for section, keys in self._sections.items():
             for key, values in keys.items():
                 yield (section, key), values
 
-    def as_lists(self) -> t.Dict[str, t.Dict[str, t.List[str]]]:
+    def as_lists(self) -> dict[str, dict[str, list[str]]]:
         """The form in which modules return it."""
         return {
             section: {key: list(values) for key, values in keys.items()}
@@ -122,12 +122,12 @@ def parse(text: str, what: str = "the text") -> Settings:
 
 
 def gathered(found: t.Iterable[Piece], what: str = "the text") -> Settings:
-    sections: t.Dict[str, t.Dict[str, t.List[str]]] = {}
+    sections: dict[str, dict[str, list[str]]] = {}
     for piece in found:
         if piece.kind == BROKEN:
             raise Failure(
-                f"{what}, line {piece.number}: {piece.text.strip()!r} is no section header that systemd"
-                " accepts, and it refuses the whole file; expected [Section]"
+                f"{what}, line {piece.number}: {piece.text.strip()!r} is no section header that"
+                " systemd accepts, and it refuses the whole file; expected [Section]"
             )
         if piece.kind == ASSIGNMENT:
             keys = sections.setdefault(piece.section, {})
@@ -135,9 +135,9 @@ def gathered(found: t.Iterable[Piece], what: str = "the text") -> Settings:
     return Settings(sections)
 
 
-def pieces(text: str) -> t.List[Piece]:
+def pieces(text: str) -> list[Piece]:
     """Cut a text into what systemd takes as lines."""
-    result: t.List[Piece] = []
+    result: list[Piece] = []
     section = ""
     raw, logical, start = "", "", 1
     marked = False
@@ -235,7 +235,7 @@ def check_safe(section: str, key: str, value: str, what: str = "settings") -> No
 
 def render(settings: Settings) -> str:
     """A text that says exactly this."""
-    blocks: t.List[str] = []
+    blocks: list[str] = []
     for section, keys in settings.items():
         lines = [assignment(key, value) for key, values in keys.items() for value in values]
         if lines:
@@ -282,7 +282,7 @@ def merge(
     return "".join(piece.text for piece in _tidied(found, emptied))
 
 
-def _replaced(found: t.List[Piece], place: Place, values: Values) -> t.List[Piece]:
+def _replaced(found: list[Piece], place: Place, values: Values) -> list[Piece]:
     """Give a key new values; assignments that stay keep their line and its neighbourhood."""
     positions = [
         index
@@ -292,7 +292,7 @@ def _replaced(found: t.List[Piece], place: Place, values: Values) -> t.List[Piec
     if not positions:
         return _inserted(found, place, values)
     old = [found[index].value for index in positions]
-    instead: t.Dict[int, t.List[Piece]] = {index: [] for index in positions}
+    instead: dict[int, list[Piece]] = {index: [] for index in positions}
     matcher = difflib.SequenceMatcher(None, old, list(values), autojunk=False)
     for verb, begin, end, first, last in matcher.get_opcodes():
         if verb == "equal":
@@ -303,13 +303,13 @@ def _replaced(found: t.List[Piece], place: Place, values: Values) -> t.List[Piec
         else:
             anchor = positions[begin] if begin < end else positions[begin - 1]
             instead[anchor] += _assignments(place, values[first:last])
-    result: t.List[Piece] = []
+    result: list[Piece] = []
     for index, piece in enumerate(found):
         result += instead.get(index, [piece])
     return _ended(result)
 
 
-def _inserted(found: t.List[Piece], place: Place, values: Values) -> t.List[Piece]:
+def _inserted(found: list[Piece], place: Place, values: Values) -> list[Piece]:
     """Put a new key behind what its section holds already, or in a new section at the end."""
     if not values:
         return found
@@ -328,12 +328,12 @@ def _inserted(found: t.List[Piece], place: Place, values: Values) -> t.List[Piec
     return [*_ended(found), *gap, header, *new]
 
 
-def _assignments(place: Place, values: t.Iterable[str]) -> t.List[Piece]:
+def _assignments(place: Place, values: t.Iterable[str]) -> list[Piece]:
     section, key = place
     return [Piece(assignment(key, value), ASSIGNMENT, 0, section, key, value) for value in values]
 
 
-def _ended(found: t.List[Piece]) -> t.List[Piece]:
+def _ended(found: list[Piece]) -> list[Piece]:
     """Every piece ends its line, so that something can be put behind it."""
     return [dataclasses.replace(piece, text=_end(piece), open=False) for piece in found]
 
@@ -344,9 +344,9 @@ def _end(piece: Piece) -> str:
     return piece.text if piece.text.endswith(("\n", "\r", "\0")) else piece.text + "\n"
 
 
-def _tidied(found: t.List[Piece], emptied: t.Set[str]) -> t.List[Piece]:
+def _tidied(found: list[Piece], emptied: set[str]) -> list[Piece]:
     """Without the headers of emptied sections, unless something is left under them."""
-    blocks: t.List[t.List[Piece]] = [[]]
+    blocks: list[list[Piece]] = [[]]
     for piece in found:
         if piece.kind == SECTION:
             blocks.append([])
