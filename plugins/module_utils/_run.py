@@ -64,27 +64,41 @@ def run(
     environment: t.Optional[t.Mapping[str, str]] = None,
     cwd: t.Optional[str] = None,
     on_line: t.Optional[LineHandler] = None,
+    stdin: t.Optional[int] = None,
+    stdout: t.Optional[int] = None,
+    keep: t.Sequence[int] = (),
 ) -> Result:
     """Run a program to its end and return what it said.
 
     O(on_line) is called with each line of standard error as it comes (for progress); the line
     may end in a carriage return instead of a newline, as progress meters do.
+
+    O(stdin) and O(stdout) connect the program to descriptors of the caller, for streams. Both are
+    closed here as soon as the program has them, or else no end of a pipe would ever be seen.
+    O(keep) are descriptors that the program inherits: a lock lasts as long as one holder lives.
     """
-    program = find(argv[0])
     words = tuple(argv)
-    if program is None:
-        raise CommandFailed(
-            f"{argv[0]} is not installed on this host", Result(words, 127, "", "not found")
+    try:
+        program = find(argv[0])
+        if program is None:
+            raise CommandFailed(
+                f"{argv[0]} is not installed on this host", Result(words, 127, "", "not found")
+            )
+        started = subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=_either(stdin, subprocess.DEVNULL if input is None else subprocess.PIPE),
+            stdout=_either(stdout, subprocess.PIPE),
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C", **(environment or {})},
+            cwd=cwd,
+            start_new_session=True,
+            pass_fds=keep,
         )
-    with subprocess.Popen(
-        [program, *argv[1:]],
-        stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C", **(environment or {})},
-        cwd=cwd,
-        start_new_session=True,
-    ) as process:
+    finally:
+        for descriptor in (stdin, stdout):
+            if descriptor is not None:
+                os.close(descriptor)
+    with started as process:
         collected = _Streams(process, on_line)
         try:
             collected.feed(input)
@@ -106,6 +120,10 @@ def run(
     return result
 
 
+def _either(given: t.Optional[int], otherwise: int) -> int:
+    return otherwise if given is None else given
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the process and all that it started: it leads a session of its own."""
     try:
@@ -122,10 +140,9 @@ class _Streams:
         self._process = process
         self._out = bytearray()
         self._err = bytearray()
-        self._threads = [
-            _thread(self._read, process.stdout, self._out, None),
-            _thread(self._read, process.stderr, self._err, on_line),
-        ]
+        self._threads = [_thread(self._read, process.stderr, self._err, on_line)]
+        if process.stdout is not None:
+            self._threads.append(_thread(self._read, process.stdout, self._out, None))
 
     def feed(self, data: t.Optional[bytes]) -> None:
         if data is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -50,3 +51,21 @@ def test_progress_lines_come_one_by_one_whichever_way_they_end() -> None:
 
 def test_the_language_of_messages_does_not_depend_on_the_host() -> None:
     assert run(["sh", "-c", "echo $LC_ALL"]).stdout == "C\n"
+
+
+def test_a_stream_goes_through_the_descriptors_that_were_given() -> None:
+    read_in, write_in = os.pipe()
+    read_out, write_out = os.pipe()
+    os.write(write_in, b"through")
+    os.close(write_in)
+    result = run(["cat"], stdin=read_in, stdout=write_out, timeout=10)
+    with open(read_out, "rb") as stream:
+        assert stream.read() == b"through"  # ends only because write_out was closed for us
+    assert result.stdout == ""
+
+
+def test_a_kept_descriptor_is_open_in_the_program() -> None:
+    with open(os.devnull) as stream:
+        number = stream.fileno()
+        assert run(["test", "-e", f"/proc/self/fd/{number}"], check=False).rc == 1
+        assert run(["test", "-e", f"/proc/self/fd/{number}"], keep=[number]).rc == 0

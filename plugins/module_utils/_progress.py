@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""How far something long has come, in a small file that the controller looks at meanwhile.
+
+Private to the collection. Anybody may read the files: they hold a name and numbers, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import typing as t
+
+DIRECTORY = "/run/nspawn.machined/progress"
+INTERVAL = 0.5
+
+
+class Meter:
+    """Counts what is done of one subject, and says so at most twice a second.
+
+    Saying it must never make the work fail: a full /run only means that nobody sees how far
+    it is.
+    """
+
+    def __init__(self, doing: str, subject: str, total: t.Optional[int] = None) -> None:
+        self._path = os.path.join(DIRECTORY, f"{subject}.json")
+        self._fields: dict[str, t.Any] = {"doing": doing, "subject": subject}
+        self._started = self._said = time.monotonic()
+        self.total = total
+        self.done = 0
+
+    def advance(self, amount: int) -> None:
+        self.done += amount
+        if time.monotonic() - self._said >= INTERVAL:
+            self._say()
+
+    def at(self, fraction: float) -> None:
+        """For a total that is not counted in bytes: how much of it is done, from 0 to 1."""
+        self.total, amount = 1000, int(fraction * 1000) - self.done
+        self._fields["unit"] = "part"
+        self.advance(amount)
+
+    def _say(self) -> None:
+        now = self._said = time.monotonic()
+        fields = dict(self._fields, done=self.done, total=self.total, seconds=now - self._started)
+        with contextlib.suppress(OSError):
+            os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
+            temporary = f"{self._path}-new"
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump(fields, stream)
+            os.rename(temporary, self._path)
+
+    def close(self) -> None:
+        for path in (self._path, f"{self._path}-new"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()

@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Where images came from. Private to the collection.
+
+The records lie on the host, for root alone, and never inside an image: a machine cannot forge
+its own origin. A record belongs to one file system object, not to a name: if somebody removes
+an image and makes another of the same name, the old record does not speak for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import stat
+import struct
+import typing as t
+
+DIRECTORY = "/var/lib/nspawn.machined/images"
+
+# From linux/btrfs.h and linux/fs.h; both need no privilege.
+_BTRFS_IOC_INO_LOOKUP = 0xD0009412
+_FS_IOC_GETVERSION = 0x80087601
+_BTRFS_ROOT_INODE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Where one image came from, and what is needed to see whether its source has changed."""
+
+    kind: str
+    """C(url), C(path), C(upload), C(clone) or C(mkosi)."""
+    source: str
+    """The URL, the path, or the name of the image that it was cloned from."""
+    imported: float
+    """Seconds since 1970."""
+    checksum: t.Optional[str] = None
+    """C(sha256:…) of the file as it came, compressed or not."""
+    verified: str = "none"
+    """C(signature), C(checksum) or C(none)."""
+    size: t.Optional[int] = None
+    etag: t.Optional[str] = None
+    last_modified: t.Optional[str] = None
+    parent: t.Optional[str] = None
+    """The identity of the image that it was cloned from, which outlives a rename."""
+    digest: t.Optional[str] = None
+    """What a build was made from, for images that were built on the host."""
+    names: tuple[str, ...] = ()
+    """The names that the image had before."""
+    identity: str = ""
+    """The file system object that the record is about; nothing while it is being made."""
+
+
+def identity_of(path: str) -> str:
+    """What stays the same when an image is renamed and is never given to another one.
+
+    A subvolume has a number that btrfs does not give twice; elsewhere an inode's number may
+    come back, but with another generation.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return ""
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode) and status.st_ino == _BTRFS_ROOT_INODE:
+            subvolume = _subvolume_id(descriptor)
+            if subvolume is not None:
+                return f"subvolume:{subvolume}"
+        return f"inode:{status.st_ino}:{_generation(descriptor)}"
+    finally:
+        os.close(descriptor)
+
+
+def _subvolume_id(descriptor: int) -> t.Optional[int]:
+    arguments = bytearray(struct.pack("=QQ4080s", 0, _BTRFS_ROOT_INODE, b""))
+    try:
+        fcntl.ioctl(descriptor, _BTRFS_IOC_INO_LOOKUP, arguments)
+    except OSError:
+        return None
+    return t.cast("int", struct.unpack_from("=Q", arguments)[0])
+
+
+def _generation(descriptor: int) -> int:
+    answer = bytearray(8)
+    try:
+        fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, answer)
+    except OSError:
+        return 0
+    return t.cast("int", struct.unpack_from("=I", answer)[0])
+
+
+# --- records --------------------------------------------------------------------------------
+
+
+def records() -> dict[str, tuple[Provenance, ...]]:
+    """Every record by image name; the one of a change that was begun comes last."""
+    try:
+        names = os.listdir(DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    found: dict[str, list[Provenance]] = {}
+    for file in sorted(names):
+        name, _dot, kind = file.rpartition(".")
+        record = _load(os.path.join(DIRECTORY, file)) if kind in ("json", "next") else None
+        if record:
+            found.setdefault(name, []).append(record)
+    return {name: tuple(some) for name, some in found.items()}
+
+
+def read(name: str, path: t.Optional[str] = None) -> t.Optional[Provenance]:
+    """The record of an image that lies at this path; nothing when it is about another one."""
+    some = [_load(_file(name, kind)) for kind in ("json", "next")]
+    return matching([record for record in some if record], identity_of(path) if path else None)
+
+
+def matching(some: t.Iterable[Provenance], identity: t.Optional[str]) -> t.Optional[Provenance]:
+    """The record that speaks for an object.
+
+    One without an identity was written before its image was there; it counts when no other
+    one does: whoever made the image was killed before saying so.
+    """
+    if identity is None:
+        return next((record for record in some if record.identity), None)
+    known = {record.identity: record for record in some}
+    found = known.get(identity) or known.get("")
+    return dataclasses.replace(found, identity=identity) if found else None
+
+
+def begin(name: str, record: Provenance) -> None:
+    """Say what an image will be before it is put in place, so that a kill loses nothing."""
+    _write(_file(name, "next"), record)
+
+
+def write(name: str, record: Provenance) -> None:
+    """Say what an image is."""
+    _write(_file(name, "json"), record)
+    _unlink(_file(name, "next"))
+
+
+def forget(name: str) -> None:
+    _unlink(_file(name, "json"))
+    _unlink(_file(name, "next"))
+
+
+def rename(old: str, new: str) -> None:
+    """Take the record along with an image that got another name."""
+    record = _load(_file(old, "json")) or _load(_file(old, "next"))
+    if record:
+        write(new, dataclasses.replace(record, names=(*record.names, old)))
+    forget(old)
+
+
+def _file(name: str, kind: str) -> str:
+    return os.path.join(DIRECTORY, f"{name}.{kind}")
+
+
+def _load(path: str) -> t.Optional[Provenance]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            fields = json.load(stream)
+        fields["names"] = tuple(fields.get("names", ()))
+        known = {field.name for field in dataclasses.fields(Provenance)}
+        return Provenance(**{key: value for key, value in fields.items() if key in known})
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        # Not there, or cut off by a power failure: the image then has no known origin.
+        return None
+
+
+def _write(path: str, record: Provenance) -> None:
+    """Whole or not at all, but without waiting for the disk: fifty clones wait for nothing."""
+    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+    os.chmod(os.path.dirname(DIRECTORY), 0o700)
+    temporary = f"{path}-new"
+    _unlink(temporary)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
+        json.dump(dataclasses.asdict(record), stream, indent=1, sort_keys=True)
+    os.rename(temporary, path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
