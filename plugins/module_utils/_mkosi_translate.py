@@ -1,0 +1,722 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A configuration in the words of any mkosi, put into the words of the one that is installed.
+
+Private to the collection. Pure: settings in, settings out. mkosi renamed, moved and dropped
+settings in nearly every release, and ignores a section that it does not know without a word: so
+every setting is looked up here, and one that would be lost is an error before anything is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+Values = tuple[str, ...]
+"""The lines of a setting's value; lists have several."""
+
+Settings = t.Mapping[str, t.Mapping[str, Values]]
+Definitions = t.Mapping[str, Settings]
+"""systemd-repart's files: their names and what they say."""
+
+GIB = 1024**3
+
+# --- what a setting became ------------------------------------------------------------------
+
+# Each tuple is one setting under all its names. The name that the installed mkosi knows is taken.
+_NAMES = (
+    ("Cache", "PackageCacheDirectory"),
+    ("CheckSum", "Checksum"),
+    ("MachineID", "MachineId"),
+    ("SignExpectedPCR", "SignExpectedPcr"),
+    ("Settings", "NSpawnSettings"),
+    ("WithUnifiedKernelImages", "UnifiedKernelImages"),
+    ("ExtraTree", "ExtraTrees"),
+    ("SkeletonTree", "SkeletonTrees"),
+    ("BuildScript", "BuildScripts"),
+    ("PrepareScript", "PrepareScripts"),
+    ("PostinstallScript", "PostInstallationScript", "PostInstallationScripts"),
+    ("FinalizeScript", "FinalizeScripts"),
+    ("PackageManagerTrees", "SandboxTrees"),
+    ("ToolsTreePackageManagerTrees", "ToolsTreeSandboxTrees"),
+    ("Profile", "Profiles"),
+    ("Devicetree", "Devicetrees"),
+    ("KernelModulesInclude", "KernelModules"),
+    ("QemuSmp", "CPUs"),
+    ("QemuMem", "RAM"),
+    ("QemuKvm", "KVM"),
+    ("QemuCdrom", "CDROM"),
+    ("QemuDrives", "Drives"),
+    ("QemuFirmware", "Firmware"),
+    ("QemuFirmwareVariables", "FirmwareVariables"),
+    ("QemuKernel", "Linux"),
+    ("QemuSwtpm", "TPM"),
+    ("QemuVsock", "VSock"),
+    ("QemuVsockConnectionId", "VSockCID"),
+)
+_OTHER_NAMES = {name: group for group in _NAMES for name in group}
+
+# Without effect on the image, or taken care of by the module: left out with a warning.
+_DROPPED = {
+    "Force": "the module decides when to build again",
+    "NoChown": "mkosi no longer changes the owner of its output",
+    "Minimize": "images are as small as they can be unless a repart definition says otherwise",
+    "BootProtocols": "a bootable image has an EFI boot loader; BiosBootloader= adds another",
+    "CacheInitrd": "the initial RAM disk is kept with the incremental cache",
+    "HostonlyInitrd": "mkosi makes the initial RAM disk itself",
+    "TarStripSELinuxContext": "archives carry no SELinux labels",
+    "SourceResolveSymlinks": "build sources are mounted, not copied",
+    "SourceResolveSymlinksFinal": "build sources are mounted, not copied",
+    "CacheDirectory": "an incremental cache lies beside the output",
+    "NspawnKeepUnit": "it only concerned mkosi boot",
+    "QemuHeadless": "it only concerned mkosi qemu",
+    "QemuBoot": "it only concerned mkosi qemu",
+    "Netdev": "it only concerned mkosi boot",
+    "SshAgent": "it only concerned mkosi ssh",
+    "SshPort": "it only concerned mkosi ssh",
+    "SshTimeout": "it only concerned mkosi ssh",
+}
+
+# Gone, and the image would be another one without it: what to do instead.
+_INSTEAD = {
+    "BMap": "make the block map from the image with bmaptool",
+    "CompressFs": "set Compression= in a repart definition",
+    "Encrypt": "set Encrypt= in a repart definition",
+    "UsrOnly": "write repart definitions with a usr partition",
+    "GPTFirstLBA": "leave it out",
+    "SwapSize": "write a repart definition for the swap partition",
+    "ESPSize": "write a repart definition for the ESP",
+    "XbootldrSize": "write a repart definition for the XBOOTLDR partition",
+    "BiosSize": "set BiosBootloader=grub",
+    "HomeSize": "write a repart definition for the home partition",
+    "SrvSize": "write a repart definition for the srv partition",
+    "VarSize": "write a repart definition for the var partition",
+    "TmpSize": "write a repart definition for the tmp partition",
+    "BaseImage": "use BaseTrees=",
+    "UseHostRepositories": "give the host's repository files as sandbox_files",
+    "RepositoryDirectory": "give the repository files as sandbox_files",
+    "SourceFileTransfer": "copy the sources in a build script",
+    "SourceFileTransferFinal": "copy the sources in a finalize script",
+    "SkipFinalPhase": "leave it out",
+    "SandboxTrees": "name the mirror with Mirror=",
+    "PackageManagerTrees": "name the mirror with Mirror=",
+    "RepartDirectories": "choose the file system with Format=gpt_ext4, gpt_xfs or gpt_btrfs",
+}
+
+# The formats of mkosi 14 and older, and the file system of the root partition of each.
+_OLD_DISKS = {
+    "raw_gpt": "ext4",
+    "raw_ext4": "ext4",
+    "raw_xfs": "xfs",
+    "raw_btrfs": "btrfs",
+    "raw_squashfs": "squashfs",
+    "gpt_ext4": "ext4",
+    "gpt_xfs": "xfs",
+    "gpt_btrfs": "btrfs",
+    "gpt_squashfs": "squashfs",
+}
+_OLD_FORMATS = frozenset({*_OLD_DISKS, "subvolume", "plain_squashfs"})
+_COMMON_FORMATS = frozenset({"directory", "tar", "cpio"})
+_NEW_FORMATS = frozenset(
+    "confext disk esp none portable sysext uki oci addon".split()
+)  # beside the common ones
+
+_OUTPUT_SUFFIXES = re.compile(r"(\.(raw|tar|cpio|qcow2|gz|xz|zst|zstd))+\Z")
+
+_PACKAGE_LISTS = frozenset(
+    (
+        "Packages BuildPackages RemovePackages VolatilePackages InitrdPackages ToolsTreePackages"
+    ).split()
+)
+# Lists that mkosi 5 split at whitespace, later ones only at commas.
+_OLD_WORD_LISTS = frozenset("ExtraTrees SkeletonTrees Repositories ExtraSearchPaths".split())
+
+# What mkosi 14 and older installed without being asked; newer ones install what they are told to.
+_BASE_PACKAGES = {
+    "debian": ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "apt"),
+    "ubuntu": ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "apt"),
+    "fedora": ("systemd", "util-linux", "dnf"),
+    "centos": ("systemd", "util-linux", "dnf"),
+    "alma": ("systemd", "util-linux", "dnf"),
+    "rocky": ("systemd", "util-linux", "dnf"),
+    "opensuse": ("systemd", "glibc-locale-base", "zypper", "patterns-base-minimal_base"),
+    "arch": ("base",),
+}
+_BOOT_PACKAGES = {
+    "debian": ("linux-image-{debian}", "systemd-boot", "udev"),
+    "ubuntu": ("linux-generic", "systemd-boot", "udev"),
+    "fedora": ("kernel-core", "systemd-boot", "systemd-udev"),
+    "centos": ("kernel-core", "systemd-boot", "systemd-udev"),
+    "alma": ("kernel-core", "systemd-boot", "systemd-udev"),
+    "rocky": ("kernel-core", "systemd-boot", "systemd-udev"),
+    "opensuse": ("kernel-default", "systemd-boot", "udev"),
+    "arch": ("linux",),
+}
+_DEBIAN_ARCHITECTURES = {"x86-64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
+
+
+# --- in and out -----------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Beside the settings: what mkosi has, or had, no place for in its own file."""
+
+    root_password: t.Optional[str] = None
+    root_password_hashed: bool = False
+    qcow2: bool = False
+    read_only: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Translated:
+    """A configuration that the installed mkosi understands."""
+
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+    repart: Definitions = dataclasses.field(default_factory=dict)
+    beside: Wanted = Wanted()
+
+    def value(self, name: str) -> t.Optional[str]:
+        """The value of a setting of one value, in whatever section it is."""
+        for keys in self.settings.values():
+            if keys.get(name):
+                return keys[name][-1]
+        return None
+
+
+def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, list[str]]]:
+    """Read a mkosi.conf or mkosi.default as mkosi does."""
+    config: dict[str, dict[str, list[str]]] = {}
+    keys: t.Optional[dict[str, list[str]]] = None
+    lines: t.Optional[list[str]] = None
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.partition("#")[0]
+        if not line.strip() or line.lstrip().startswith(";"):
+            continue
+        if line[0].isspace() and lines is not None:
+            lines.append(line.strip())
+            continue
+        line = line.strip()
+        if line.startswith("["):
+            if not line.endswith("]") or not line[1:-1].strip():
+                raise Failure(f"{what}, line {number}: {line!r} is no section; expected [Section]")
+            keys, lines = config.setdefault(line[1:-1].strip(), {}), None
+            continue
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if keys is None or not equals or not name:
+            where = "before the first section" if keys is None else "without a '='"
+            raise Failure(f"{what}, line {number}: {line!r} stands {where}; expected Key=value")
+        lines = keys.setdefault(name, [])
+        lines.append(value)
+    return config
+
+
+def render(settings: Settings) -> str:
+    """The text of a mkosi.conf, or of a repart definition, that says exactly this."""
+    blocks = []
+    for section, keys in settings.items():
+        lines = [_line(name, values) for name, values in keys.items()]
+        if lines:
+            blocks.append(f"[{section}]\n" + "".join(lines))
+    return "\n".join(blocks)
+
+
+def _line(name: str, values: Values) -> str:
+    # Several lines are one list to every mkosi; a setting given twice replaced itself in some.
+    joined = "\n        ".join(values)
+    return f"{name}={joined}\n"
+
+
+def render_definition(settings: Settings) -> str:
+    """systemd-repart's files repeat a setting for each value, as systemd does."""
+    return "\n".join(
+        f"[{section}]\n"
+        + "".join(f"{name}={value}\n" for name, values in keys.items() for value in values)
+        for section, keys in settings.items()
+    )
+
+
+def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, dict[str, Values]]:
+    """The values of a dictionary from YAML as mkosi writes them; null leaves a setting out."""
+    result: dict[str, dict[str, Values]] = {}
+    for section, keys in config.items():
+        if keys is None:
+            continue
+        if not isinstance(keys, t.Mapping):
+            raise Failure(
+                f"{what}: section {section!r} is {keys!r}; expected its settings, {{Key: value}}"
+            )
+        for name, value in keys.items():
+            if value is not None:
+                lines = _lines_of(value, f"{what}: [{section}] {name}=")
+                result.setdefault(str(section), {})[str(name)] = lines
+    return result
+
+
+def _lines_of(value: t.Any, what: str) -> Values:
+    if isinstance(value, bool):
+        return ("yes" if value else "no",)
+    if isinstance(value, (int, float)):
+        return (str(value),)
+    if isinstance(value, str):
+        lines = tuple(line.strip() for line in value.splitlines() if line.strip()) or ("",)
+        return tuple(_checked(line, what) for line in lines)
+    if isinstance(value, t.Mapping):
+        return tuple(
+            _checked(f"{key}={''.join(_lines_of(one, what))}", what) for key, one in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return tuple(line for one in value for line in _lines_of(one, what))
+    raise Failure(f"{what} is {value!r}; expected a string, number, boolean, list or dictionary")
+
+
+def _checked(line: str, what: str) -> str:
+    if not line.isprintable():
+        raise Failure(f"{what} contains a control character; expected printable text")
+    return line
+
+
+# --- translate ------------------------------------------------------------------------------
+
+
+def translate(
+    config: t.Mapping[str, t.Mapping[str, Values]],
+    version: int,
+    *,
+    machine: str = "x86_64",
+    compression: str = "zstd",
+    own_repart: bool = False,
+) -> Translated:
+    """Put a configuration into the words of this version of mkosi.
+
+    O(compression) is the algorithm that an old C(Compress=yes) means on this host. With
+    O(own_repart) the caller has repart definitions, and none are made for old formats.
+    """
+    _check_safe(config)
+    work = _Translation(version, compression)
+    for section, keys in config.items():
+        for name, values in keys.items():
+            work.take(section, name, values)
+    work.finish(machine, own_repart)
+    return work.result()
+
+
+def _check_safe(config: Settings) -> None:
+    for section, keys in config.items():
+        for name, values in keys.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
+                raise Failure(
+                    f"[{section}] {name!r} cannot be a setting; expected letters and digits,"
+                    " as mkosi spells it"
+                )
+            for value in values:
+                if "#" in value and name not in ("Password", "RootPassword"):
+                    raise Failure(
+                        f"[{section}] {name}= contains '#', with which mkosi begins a comment"
+                        " wherever it stands; put such a value into a script or a file"
+                    )
+                _checked(value, f"[{section}] {name}=")
+
+
+class _Translation:
+    """The work in progress; each old setting with a meaning of its own has a method."""
+
+    def __init__(self, version: int, compression: str) -> None:
+        self.version = version
+        self.compression = compression
+        self.new = version > table.OLDEST
+        self.settings: dict[str, dict[str, Values]] = {}
+        self.warnings: list[str] = []
+        self.repart: dict[str, Settings] = {}
+        self.password: t.Optional[str] = None
+        self.hashed = False
+        self.qcow2 = False
+        self.read_only = False
+        self.filesystem: t.Optional[str] = None
+        self.root_size: t.Optional[str] = None
+        self.base_packages: t.Optional[bool] = None
+        self.old_words = False
+        self.special: t.Mapping[str, t.Callable[[str, str, Values], None]] = {
+            "Format": self._format,
+            "Output": self._output,
+            "Password": self._password,
+            "RootPassword": self._password,
+            "PasswordIsHashed": self._password_is_hashed,
+            "Compress": self._compress,
+            "CompressOutput": self._compress_output,
+            "XZ": self._xz,
+            "QCow2": self._qcow2,
+            "ReadOnly": self._read_only,
+            "RootSize": self._root_size,
+            "BasePackages": self._base_packages,
+            "UseSubvolumes": self._use_subvolumes,
+        }
+
+    def take(self, section: str, name: str, values: Values) -> None:
+        if section in table.CONDITIONAL_SECTIONS and self.new:
+            self.settings.setdefault(section, {})[name] = values
+            return
+        self._check_section(section, name)
+        if section == "Packages":
+            self.old_words = True
+        if name in _PACKAGE_LISTS:
+            values = _packages(values)
+        elif name in _OLD_WORD_LISTS and section == "Packages":
+            values = tuple(word for value in values for word in re.split(r"[\s,]+", value) if word)
+        if name in self.special:
+            self.special[name](section, name, values)
+        else:
+            self._place(section, name, values)
+
+    def result(self) -> Translated:
+        order = {name: index for index, name in enumerate(_SECTION_ORDER)}
+        sections = sorted(self.settings, key=lambda section: order.get(section, len(order)))
+        return Translated(
+            {section: self.settings[section] for section in sections},
+            tuple(dict.fromkeys(self.warnings)),
+            self.repart,
+            Wanted(self.password, self.hashed, self.qcow2, self.read_only),
+        )
+
+    # --- one setting ---
+
+    def _place(self, section: str, name: str, values: Values) -> None:
+        """Put a setting where this version reads it, under the name that this version knows."""
+        found, places = self._known(name)
+        if not places:
+            self._lost(section, name, values)
+            return
+        target = section if section in places else places[0]
+        if (target, found) != (section, name):
+            self._renamed(section, name, target, found)
+        self._put(target, found, values)
+
+    def _known(self, name: str) -> tuple[str, tuple[str, ...]]:
+        for candidate in (name, *reversed(_OTHER_NAMES.get(name, ()))):
+            places = table.sections(candidate, self.version)
+            if places:
+                return candidate, places
+        return name, ()
+
+    def _put(self, section: str, name: str, values: Values) -> None:
+        keys = self.settings.setdefault(section, {})
+        keys[name] = keys.get(name, ()) + values
+
+    def _set(self, name: str, *values: str) -> None:
+        """A setting that the translation itself wants, in this version's section."""
+        self.settings.setdefault(table.sections(name, self.version)[0], {})[name] = values
+
+    def _renamed(self, section: str, name: str, target: str, found: str) -> None:
+        self.warnings.append(
+            f"[{section}] {name}= is [{target}] {found}= in mkosi {self.version}; written as that"
+        )
+
+    def _became(self, section: str, name: str, what: str) -> None:
+        self.warnings.append(f"[{section}] {name}= is {what} in mkosi {self.version}")
+
+    def _lost(self, section: str, name: str, values: Values) -> None:
+        where = f"[{section}] {name}="
+        if name in _DROPPED:
+            self.warnings.append(
+                f"{where} does not exist in mkosi {self.version} and was left out: {_DROPPED[name]}"
+            )
+            return
+        known = [
+            place
+            for one in _OTHER_NAMES.get(name, (name,))
+            for place in table.SETTINGS.get(one, ())
+        ]
+        if not known:
+            if self.version > table.NEWEST and section in table.known_sections(self.version):
+                self.warnings.append(f"{where} is not known to this collection; passed on as it is")
+                self._put(section, name, values)
+                return
+            raise Failure(f"mkosi has no setting {where} {self._nearest(name)}")
+        advice = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        first = min(first for _section, first, _last in known)
+        if first > self.version:
+            raise Failure(
+                f"{where} needs mkosi {first} or later, and this host has {self.version}{advice}"
+            )
+        last = max(last or table.NEWEST for _section, _first, last in known)
+        raise Failure(
+            f"{where} is gone since mkosi {last + 1}; this host has {self.version}{advice}"
+        )
+
+    def _nearest(self, name: str) -> str:
+        candidates = sorted(table.known_settings(self.version))
+        folded = {one.lower(): one for one in reversed(candidates)}
+        near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+        if not near:
+            return f"or anything like it; see mkosi(1) of version {self.version}"
+        found = folded[near[0]]
+        return f"The nearest is [{table.sections(found, self.version)[0]}] {found}="
+
+    def _check_section(self, section: str, name: str) -> None:
+        known = {place[0] for places in table.SETTINGS.values() for place in places} | {"Packages"}
+        if section in known:
+            return
+        current = table.known_sections(self.version)
+        near = difflib.get_close_matches(section, sorted(current), n=1, cutoff=0.5)
+        _found, places = self._known(name)
+        raise Failure(
+            f"mkosi has no section [{section}] and would ignore {name}= in it without a word."
+            + (f" The nearest section is [{near[0]}]." if near else "")
+            + (f" mkosi {self.version} reads {name}= in [{places[0]}]." if places else "")
+        )
+
+    # --- settings with a meaning of their own ---
+
+    def _format(self, section: str, name: str, values: Values) -> None:
+        value = values[-1]
+        known = _COMMON_FORMATS | (_NEW_FORMATS if self.new else _OLD_FORMATS)
+        if value not in _COMMON_FORMATS | _NEW_FORMATS | _OLD_FORMATS:
+            near = difflib.get_close_matches(value, sorted(known), n=1, cutoff=0.4)
+            raise Failure(
+                f"[{section}] Format={value} is no format of mkosi"
+                + (f"; the nearest is {near[0]}" if near else "")
+                + f". mkosi {self.version} makes {', '.join(sorted(known))}"
+            )
+        if value in _OLD_FORMATS:
+            self.old_words = True
+        if value in known:
+            self._place(section, name, (value,))
+        elif self.new:
+            self._new_format(section, value)
+        elif value == "disk":
+            self._became(section, "Format=disk", "Format=gpt_ext4")
+            self._set("Format", "gpt_ext4")
+        else:
+            raise Failure(
+                f"[{section}] Format={value} needs a newer mkosi than {self.version}, which makes "
+                + ", ".join(sorted(known))
+            )
+
+    def _new_format(self, section: str, value: str) -> None:
+        if value == "subvolume":
+            self._became(
+                section, "Format=subvolume", "Format=directory with [Build] UseSubvolumes=yes"
+            )
+            self._set("Format", "directory")
+            self._set("UseSubvolumes", "yes")
+            return
+        if value == "plain_squashfs":
+            raise Failure(
+                f"[{section}] Format=plain_squashfs is gone since mkosi 15; this host has"
+                f" {self.version}: use Format=disk with a repart definition of Format=squashfs"
+            )
+        self.filesystem = _OLD_DISKS[value]
+        self._became(
+            section, f"Format={value}", f"Format=disk with a root partition of {self.filesystem}"
+        )
+        self._set("Format", "disk")
+
+    def _output(self, section: str, name: str, values: Values) -> None:
+        value = values[-1]
+        directory, file_name = os.path.split(value)
+        bare = _OUTPUT_SUFFIXES.sub("", file_name) or file_name
+        if not self.new or (not directory and bare == file_name):
+            self._place(section, name, (value,))
+            return
+        if directory:
+            self._became(
+                section, f"Output={value}", f"OutputDirectory={directory} and Output={bare}"
+            )
+            self._set("OutputDirectory", directory)
+        else:
+            self._became(
+                section, f"Output={value}", f"Output={bare}, to which mkosi adds the ending"
+            )
+        self._set("Output", bare)
+
+    def _password(self, section: str, name: str, values: Values) -> None:
+        # Never into the configuration: that is a file for everybody to read.
+        value = values[-1]
+        if name == "RootPassword" and value.startswith("hashed:"):
+            value, self.hashed = value[len("hashed:") :], True
+        self.password = value
+        current = "RootPassword" if self.new else "Password"
+        if name != current:
+            places = table.sections(current, self.version)
+            self._renamed(section, name, places[0], current)
+        if section == "Packages" or name == "Password":
+            self.old_words = True
+
+    def _password_is_hashed(self, section: str, name: str, values: Values) -> None:
+        if _is_true(values[-1]):
+            self.hashed = True
+        if self.new:
+            self._became(section, name, "the beginning 'hashed:' of [Content] RootPassword=")
+
+    def _compress(self, section: str, name: str, values: Values) -> None:
+        if not self.new:
+            self._place(section, name, values)
+            return
+        word = values[-1]
+        if word in ("zlib", "lzo"):
+            word = "gz"
+        self._renamed(section, name, "Output", "CompressOutput")
+        self._set("CompressOutput", self._algorithm(word))
+
+    def _compress_output(self, section: str, name: str, values: Values) -> None:
+        word = values[-1]
+        if self.new:
+            self._place(section, name, (self._algorithm(word),))
+        elif word in ("gz", "bz2", "lzma"):
+            self._became(section, f"CompressOutput={word}", "CompressOutput=xz (it has no other)")
+            self._set("CompressOutput", "xz")
+        else:
+            self._place(section, name, ({"zst": "zstd", "none": "no"}.get(word, word),))
+
+    def _algorithm(self, word: str) -> str:
+        if word.lower() in ("1", "yes", "true", "on", "y", "t"):
+            return self.compression
+        if word.lower() in ("0", "no", "false", "off", "n", "f"):
+            return "none"
+        return {"zst": "zstd"}.get(word, word)
+
+    def _xz(self, section: str, name: str, values: Values) -> None:
+        if _is_true(values[-1]):
+            self._renamed(section, name, "Output", "CompressOutput")
+            self._set("CompressOutput", "xz")
+
+    def _qcow2(self, section: str, name: str, values: Values) -> None:
+        self.qcow2 = _is_true(values[-1])
+        if self.new:
+            self._became(section, name, "left to the module's qcow2 option, which runs qemu-img,")
+
+    def _read_only(self, section: str, name: str, values: Values) -> None:
+        self.read_only = _is_true(values[-1])
+        if not self.new:
+            self._place(section, name, values)
+        elif self.read_only:
+            self._became(
+                section, name, "a read-only root partition of a disk, and read_only of an image,"
+            )
+
+    def _root_size(self, section: str, name: str, values: Values) -> None:
+        if not self.new:
+            self._place(section, name, values)
+            return
+        self.root_size = values[-1]
+        self._became(section, name, "the size of the root partition in a repart definition")
+
+    def _base_packages(self, section: str, name: str, values: Values) -> None:
+        if not self.new:
+            self._place(section, name, values)
+            return
+        self.base_packages = _is_true(values[-1])
+        self._became(section, name, "a matter of Packages=")
+
+    def _use_subvolumes(self, section: str, name: str, values: Values) -> None:
+        if self.new:
+            self._place(section, name, values)
+        elif _is_true(values[-1]):
+            self._became(section, name, "Format=subvolume")
+            self._set("Format", "subvolume")
+
+    # --- what several settings mean together ---
+
+    def finish(self, machine: str, own_repart: bool) -> None:
+        if self.new:
+            self._add_base_packages(machine)
+            if not own_repart:
+                self._add_definitions()
+        elif self.hashed:
+            self._set("PasswordIsHashed", "yes")
+        # UseSubvolumes= may have come before Format=directory in the old words.
+        if not self.new and self._single("Format") in (
+            "directory,subvolume",
+            "subvolume,directory",
+        ):
+            self._set("Format", "subvolume")
+
+    def _single(self, name: str) -> t.Optional[str]:
+        for keys in self.settings.values():
+            if name in keys:
+                return ",".join(keys[name])
+        return None
+
+    def _add_base_packages(self, machine: str) -> None:
+        if not (self.old_words if self.base_packages is None else self.base_packages):
+            return
+        distribution = self._single("Distribution") or ""
+        if distribution not in _BASE_PACKAGES:
+            self.warnings.append(
+                f"mkosi {self.version} installs only what Packages= names, older ones added a base"
+                f" system; for {distribution or 'the distribution of this host'} name it yourself"
+            )
+            return
+        added = _BASE_PACKAGES[distribution]
+        if _is_true(self._single("Bootable") or "no"):
+            architecture = self._single("Architecture") or machine
+            debian = _DEBIAN_ARCHITECTURES.get(architecture, architecture)
+            added += tuple(one.format(debian=debian) for one in _BOOT_PACKAGES[distribution])
+        present = self.settings.get("Content", {}).get("Packages", ())
+        missing = tuple(package for package in added if package not in present)
+        if missing:
+            self._set("Packages", *present, *missing)
+            self.warnings.append(
+                f"mkosi {self.version} installs only what Packages= names; as older ones did by"
+                f" themselves, added {', '.join(missing)}"
+            )
+
+    def _add_definitions(self) -> None:
+        read_only_disk = self.read_only and self._single("Format") in (None, "disk")
+        if not (self.filesystem or self.root_size or read_only_disk):
+            return
+        root: dict[str, Values] = {"Type": ("root",), "Format": (self.filesystem or "ext4",)}
+        root["CopyFiles"] = ("/",)
+        if self.root_size:
+            root["SizeMinBytes"] = root["SizeMaxBytes"] = (self.root_size,)
+        else:
+            root["Minimize"] = ("best" if self.filesystem == "squashfs" else "guess",)
+        if self.read_only:
+            root["ReadOnly"] = ("yes",)
+        if _is_true(self._single("Bootable") or "no"):
+            esp = {"Type": ("esp",), "Format": ("vfat",), "CopyFiles": ("/boot:/", "/efi:/")}
+            esp["SizeMinBytes"] = esp["SizeMaxBytes"] = ("512M",)
+            self.repart["00-esp.conf"] = {"Partition": esp}
+        self.repart["10-root.conf"] = {"Partition": root}
+
+
+_SECTION_ORDER = (
+    "Match",
+    "TriggerMatch",
+    "Include",
+    "Config",
+    "Preset",
+    "Distribution",
+    "Output",
+    "Content",
+    "Partitions",
+    "Validation",
+    "Build",
+    "Runtime",
+    "Host",
+)
+
+
+def _is_true(value: str) -> bool:
+    return value.lower() in ("1", "yes", "true", "on", "y", "t")
+
+
+def _packages(values: Values) -> Values:
+    """Package by package, whether given as a list, with commas, or with blanks as mkosi 5 wanted.
+
+    Names with brackets or quotes (conditions of rpm) and groups may contain blanks.
+    """
+    result: list[str] = []
+    for value in values:
+        parts = [value] if re.search(r"[()@'\"]", value) else re.split(r"[\s,]+", value)
+        result += [part for part in parts if part]
+    return tuple(result)
