@@ -58,3 +58,44 @@ host-down: venv ## take a test host away (NAME= or HOST=), or all of them
 clean: ## remove test hosts, .venv and build
 	@if [ -d build/hosts ] && [ -x .venv/bin/python3 ]; then $(MAKE) host-down; fi
 	@rm -rf build .venv
+
+## Tests
+
+REPORTS := build/reports
+PYTEST := python3 -m pytest -p outcomes
+
+.PHONY: format
+format: venv ## let the formatters rewrite what lint would complain about
+	@$(ENV) ruff check --quiet --fix --exit-zero . && ruff format .
+
+.PHONY: lint
+lint: venv ## formatting, style, types, documentation, licences (SESSIONS=)
+	@$(ENV) python3 tests/tools/lint.py $(SESSIONS)
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity on every Python that is found (ARGS=)
+	@$(ENV) python3 tests/tools/sanity.py $(ARGS)
+
+.PHONY: unit
+unit: venv ## unit and property tests (ARGS=)
+	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) tests/unit $(ARGS)
+
+.PHONY: testhost
+testhost: venv ## the tests of the test hosts themselves (ARGS=)
+	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=testhost $(PYTEST) tests/testhost_test $(ARGS)
+
+.PHONY: molecule
+molecule: venv ## Molecule scenarios on test hosts (SCENARIO=)
+	@$(ENV) python3 tests/tools/molecule.py $(SCENARIO)
+
+.PHONY: test
+test: venv ## all of it, in this order: lint sanity unit testhost molecule (STAGES=)
+	@$(ENV) python3 tests/tools/test_all.py $(STAGES)
+
+.PHONY: demo
+demo: venv ## a test host, and the whole job on it
+	@$(ENV) tests/demo/run
+
+.PHONY: bench
+bench: venv ## measure many machines at once (ARGS=)
+	@$(ENV) tests/benchmarks/run $(ARGS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 import typing as t
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -91,7 +92,16 @@ def check_ignores(root: Path) -> t.Iterator[str]:
         yield f"{path.relative_to(root)}: sanity must pass without ignore files"
 
 
-CHECKS = (check_strings, check_action_groups, check_roles, check_ignores)
+def check_linted(root: Path) -> t.Iterator[str]:
+    """No Python file is outside of what the linters look at."""
+    configuration = tomllib.loads((root / "antsibull-nox.toml").read_text())
+    linted = [root / name for name in configuration["sessions"]["lint"]["code_files"]]
+    for path in tracked(root):
+        if path.suffix == ".py" and not any(path.is_relative_to(place) for place in linted):
+            yield f"{path.relative_to(root)}: is in none of antsibull-nox.toml's code_files"
+
+
+CHECKS = (check_strings, check_action_groups, check_roles, check_ignores, check_linted)
 
 
 def main() -> int:

@@ -1,0 +1,9 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stands in for the get-pip script that ansible-test would fetch: pip from Python itself."""
+
+from __future__ import annotations
+
+import ensurepip
+
+ensurepip.bootstrap()
