@@ -113,6 +113,64 @@ class Piece:
         return (self.section, self.key)
 
 
+# --- from YAML ------------------------------------------------------------------------------
+
+Quote = t.Callable[[str, str], str]
+"""Makes one word of a text that may contain spaces, in the dialect of the reader."""
+
+
+def normalise(raw: t.Mapping[str, t.Any], what: str, quote: Quote) -> Settings:
+    """Settings from what was written in YAML: see C(_settings.normalise)."""
+    sections: dict[str, dict[str, Values]] = {}
+    for section, keys in _mapping(raw, what).items():
+        here = f"{what}, [{section}]"
+        sections[section] = {
+            key: tuple(_values(value, f"{here} {key}=", quote))
+            for key, value in _mapping(keys, here).items()
+        }
+    return Settings(sections)
+
+
+def _mapping(raw: t.Any, what: str) -> t.Mapping[str, t.Any]:
+    if not isinstance(raw, t.Mapping):
+        raise Failure(f"{what}: expected a mapping, found {_kind_of(raw)}")
+    for name in raw:
+        if not isinstance(name, str):
+            raise Failure(f"{what}: {name!r} is no name of a section or key; put it in quotes")
+    return raw
+
+
+def _values(raw: t.Any, what: str, quote: Quote) -> t.Iterator[str]:
+    if raw is None:
+        return
+    if isinstance(raw, (list, tuple)):
+        for item in raw:
+            yield _scalar(item, what)
+    elif isinstance(raw, t.Mapping):
+        for name, value in raw.items():
+            yield quote(f"{name}={_scalar(value, what)}", what)
+    else:
+        yield _scalar(raw, what)
+
+
+def _scalar(raw: t.Any, what: str) -> str:
+    if isinstance(raw, bool):
+        return "yes" if raw else "no"
+    if isinstance(raw, (int, float)):
+        return str(raw)
+    if isinstance(raw, str):
+        # A block in YAML ends in a newline; systemd strips both ends as well.
+        return raw.strip(WHITESPACE)
+    raise Failure(
+        f"{what}: expected a text, a number, a boolean, or a list of them, found {_kind_of(raw)}"
+    )
+
+
+def _kind_of(raw: t.Any) -> str:
+    names = {type(None): "nothing", list: "a list", dict: "a mapping", str: f"the text {raw!r}"}
+    return names.get(type(raw), f"{raw!r}")
+
+
 # --- read -----------------------------------------------------------------------------------
 
 

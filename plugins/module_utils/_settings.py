@@ -76,64 +76,17 @@ def normalise(raw: t.Mapping[str, t.Any], what: str = "settings") -> Settings:
     True and false become C(yes) and C(no), a list becomes one assignment for each item, null
     means that the key is not to be there. C(Environment) may also be a mapping.
     """
-    sections: dict[str, dict[str, Values]] = {}
-    for section, keys in _mapping(raw, what).items():
-        here = f"{what}, [{section}]"
-        sections[section] = {
-            key: tuple(_values(value, f"{here} {key}="))
-            for key, value in _mapping(keys, here).items()
-        }
-    return Settings(sections)
-
-
-def _mapping(raw: t.Any, what: str) -> t.Mapping[str, t.Any]:
-    if not isinstance(raw, t.Mapping):
-        raise Failure(f"{what}: expected a mapping, found {_kind_of(raw)}")
-    for name in raw:
-        if not isinstance(name, str):
-            raise Failure(f"{what}: {name!r} is no name of a section or key; put it in quotes")
-    return raw
-
-
-def _values(raw: t.Any, what: str) -> t.Iterator[str]:
-    if raw is None:
-        return
-    if isinstance(raw, (list, tuple)):
-        for item in raw:
-            yield _scalar(item, what)
-    elif isinstance(raw, t.Mapping):
-        for name, value in raw.items():
-            yield _quoted(f"{name}={_scalar(value, what)}", what)
-    else:
-        yield _scalar(raw, what)
-
-
-def _scalar(raw: t.Any, what: str) -> str:
-    if isinstance(raw, bool):
-        return "yes" if raw else "no"
-    if isinstance(raw, (int, float)):
-        return str(raw)
-    if isinstance(raw, str):
-        # A block in YAML ends in a newline; systemd strips both ends as well.
-        return raw.strip(_ini.WHITESPACE)
-    raise Failure(
-        f"{what}: expected a text, number, boolean or a list of them, found {_kind_of(raw)}"
-    )
+    return _ini.normalise(raw, what, _quoted)
 
 
 def _quoted(word: str, what: str) -> str:
-    """One word for systemd, which takes backslashes as they stand in these lists."""
+    """One word for systemd-nspawn, which takes backslashes as they stand in these lists."""
     if word and not re.search(r"[\s\"']", word):
         return word
     for quote in ('"', "'"):
         if quote not in word:
             return f"{quote}{word}{quote}"
     raise Failure(f"{what}: {word!r} has both kinds of quotes, which systemd cannot read here")
-
-
-def _kind_of(raw: t.Any) -> str:
-    names = {type(None): "nothing", list: "a list", dict: "a mapping", str: f"the text {raw!r}"}
-    return names.get(type(raw), f"{raw!r}")
 
 
 def with_defaults(settings: Settings) -> Settings:
