@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import time
 import typing as t
 from collections.abc import Callable
@@ -96,12 +97,13 @@ def _write_inventory(host: places.Host) -> None:
 def _wait(host: places.Host, say: Say) -> None:
     """Wait until ssh answers and the host has booted."""
     deadline = time.monotonic() + BOOT_TIMEOUT
-    while not _reached(host):
+    link = t.cast(Link, machine.link_of(host))
+    while not _listens(link.address) or not _reached(host):
         if time.monotonic() > deadline:
             raise TesthostError(f"{host.name} did not answer over ssh within {BOOT_TIMEOUT:.0f} s")
         if not cleanup.alive(host):
             raise TesthostError(f"{host.name} ended while it booted; see above")
-        time.sleep(0.1)
+        time.sleep(0.05)
     # The bus may not be up yet, and --wait can hang when the boot ends as it subscribes.
     question = "until s=$(systemctl is-system-running); [ -n \"$s\" ] && [ $s != starting ] && "
     question += "[ $s != initializing ]; do sleep 0.1; done; echo $s"
@@ -120,6 +122,13 @@ def enter(host: places.Host, arguments: list[str]) -> t.NoReturn:
     if not host.ssh_config.exists():
         raise TesthostError(f"{host.name} is not up; run: python3 tests/testhost up {host.name}")
     os.execvp("ssh", ["ssh", "-F", str(host.ssh_config), host.name, *arguments])
+
+
+def _listens(address: str) -> bool:
+    """Whether an ssh server greets; much cheaper to ask again and again than ssh is."""
+    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1) as greeting:
+        return greeting.recv(4) == b"SSH-"
+    return False
 
 
 def _reached(host: places.Host) -> bool:

@@ -10,9 +10,7 @@ systemd-nspawn takes, ends with the last process there, so that nothing needs to
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import typing as t
@@ -20,7 +18,7 @@ from pathlib import Path
 
 from . import disk, dress, network, places
 from .network import Link
-from .run import TesthostError, run
+from .run import TesthostError, die_with_parent, run
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133  # how systemd-nspawn --keep-unit says that its container wants to start again
@@ -85,7 +83,7 @@ def supervise(host: places.Host, link: Link, binds: list[str]) -> None:
     dress.dress(host, link)
 
     def enter() -> None:
-        _end_with_parent()
+        die_with_parent()
         (group / "cgroup.procs").write_text(str(os.getpid()))
 
     while True:
@@ -116,11 +114,6 @@ def nspawn(host: places.Host, link: Link, binds: list[str]) -> list[str]:
         *devices,
         *(f"--bind-ro={pair}" for pair in binds),
     ]
-
-
-def _end_with_parent() -> None:
-    """A host must not outlive its supervisor (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def cgroup_name(link: Link) -> str:

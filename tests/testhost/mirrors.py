@@ -9,6 +9,7 @@ Debian in its Release file.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import tempfile
@@ -99,6 +100,7 @@ def choose(suite: str, configured: Configured, has: Callable[[Source], bool]) ->
     return tuple(sources)
 
 
+@functools.cache
 def sources(suite: str) -> tuple[Source, ...]:
     """Working sources for a suite; asked of the mirrors once for each apt configuration."""
     configured = parse(output(["apt-get", "indextargets", "--format", FORMAT]))

@@ -10,16 +10,14 @@ is built anew.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
-import tempfile
 import typing as t
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import disk, mirrors, places
-from .run import TesthostError, output, run
+from .run import TesthostError, run
 
 COMMON = (
     "acl apt bubblewrap btrfs-progs ca-certificates cpio curl dbus debian-archive-keyring "
@@ -70,6 +68,7 @@ MASKED_ON_HOST = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "getty@.service",
+    "pesign.service",
     "serial-getty@.service",
     "systemd-networkd-wait-online.service",
     "systemd-pcrlock-make-policy.service",
@@ -83,6 +82,7 @@ MASKED_IN_GUEST = (
 )
 
 DISK_SIZE = "24G"
+TAR = ("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--sort=name")
 
 
 def distribution(name: str) -> Distribution:
@@ -134,31 +134,34 @@ def _log(target: Path) -> Path:
 
 def _build_in_namespace(kind: str, name: str, target: Path) -> None:
     """Run build() where its mounts end with it."""
-    command = [*disk.IN_MOUNT_NAMESPACE, sys.executable, str(Path(__file__).parent)]
+    # With a process namespace as well, nothing goes on building when the caller was killed.
+    command = [*("unshare", "--mount", "--propagation", "private"), *("--pid", "--kill-child")]
+    command += ["--", sys.executable, str(Path(__file__).parent)]
     log = _log(target.with_name(target.name.removeprefix(".").removesuffix(".partial")))
     with log.open("wb") as handle:
-        run([*command, "_build", kind, name, str(target)], log=handle)
+        run([*command, "_build", kind, name, str(target)], log=handle, end_with_parent=True)
 
 
 def build(kind: str, name: str, target: Path) -> None:
     """Build a host's image or the guest's tar; called in a mount namespace of its own."""
-    with tempfile.TemporaryDirectory(prefix="tree-", dir=target.parent) as directory:
-        tree = Path(directory) / "root"
-        tree.mkdir(mode=0o755)
-        if kind == "guest":
-            _bootstrap(GUEST, "minbase", tree)
-            _dress_guest(tree)
-            command = ["tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", str(tree)]
-            run([*command, "-cf", str(target), "."])
-            return
+    tree = target.with_suffix(".tree")
+    if tree.exists():
+        shutil.rmtree(tree)
+    tree.mkdir(mode=0o755)
+    if kind == "guest":
+        _bootstrap(GUEST, "minbase", tree)
+        _dress_guest(tree)
+        run([*TAR, "-C", str(tree), "-cf", str(target), "."])
+    else:
         disk.make(target, DISK_SIZE)
         disk.mount(target, tree)
-        try:
-            _bootstrap(distribution(name), "important", tree)
-            _dress_host(tree)
-            run(["fstrim", str(tree)], check=False)
-        finally:
-            run(["umount", str(tree)])
+        _bootstrap(distribution(name), "important", tree)
+        _dress_host(tree)
+        # What was freed can be trimmed only when the file system has committed it.
+        run(["btrfs", "filesystem", "sync", str(tree)])
+        run(["fstrim", str(tree)])
+        run(["umount", str(tree)])
+    shutil.rmtree(tree)
 
 
 def _bootstrap(made_of: Distribution, variant: str, tree: Path) -> None:
@@ -194,8 +197,12 @@ def _dress_host(tree: Path) -> None:
         key.unlink()
     # As a subvolume, and made by the host's own systemd-tmpfiles at its first boot.
     shutil.rmtree(tree / "var/lib/machines", ignore_errors=True)
+    (tree / places.INSIDE.relative_to("/")).mkdir()
     _systemctl(tree, "mask", MASKED_ON_HOST)
-    _systemctl(tree, "enable", ("systemd-networkd.service", "systemd-resolved.service", "ssh.service"))
+    _systemctl(
+        tree, "enable", ("systemd-networkd.service", "systemd-resolved.service", "ssh.service")
+    )
+    _up_to_date(tree)
 
 
 def _dress_guest(tree: Path) -> None:
@@ -206,6 +213,12 @@ def _dress_guest(tree: Path) -> None:
     _systemctl(tree, "mask", MASKED_IN_GUEST)
     _systemctl(tree, "enable", ("systemd-networkd.service", "systemd-resolved.service"))
     run(["chroot", str(tree), "passwd", "--lock", "root"])
+    _up_to_date(tree)
+
+
+def _up_to_date(tree: Path) -> None:
+    """Spare the first boot ldconfig, sysusers and catalogues, which the packages have seen to."""
+    run(["chroot", str(tree), "/usr/lib/systemd/systemd-update-done"])
 
 
 def _stub_resolver(tree: Path) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import typing as t
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     log: t.IO[bytes] | None = None,
+    end_with_parent: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; with log, both streams go there instead of into the result."""
     streams: dict[str, t.Any] = (
@@ -40,6 +43,7 @@ def run(
             text=True,
             errors="replace",
             env={**os.environ, **ENVIRONMENT, **(env or {})},
+            preexec_fn=die_with_parent if end_with_parent else None,
             **streams,
         )
     except FileNotFoundError as exc:
@@ -50,6 +54,11 @@ def run(
         said = (done.stderr or done.stdout or "").strip() if not log else f"see {log.name}"
         raise TesthostError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
     return done
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent ends (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def output(command: Sequence[str]) -> str:
