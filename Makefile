@@ -9,8 +9,10 @@ MAKEFLAGS += --no-print-directory
 
 # The interpreter itself: a version manager's shim does not serve as one everywhere.
 PYTHON ?= $(shell python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')
-HOST ?= debian13
-NAME ?= $(HOST)
+# Not from the environment: some shells export a HOST of their own.
+HOST = debian13
+NAME = $(HOST)
+given = $(filter command,$(origin $(1)))
 
 ROOT := $(patsubst %/,%,$(dir $(realpath $(lastword $(MAKEFILE_LIST)))))
 VENV := .venv/made
@@ -32,7 +34,7 @@ system:
 .PHONY: venv
 venv: $(VENV) build/env ## make .venv with the pinned tools, and build/env
 
-$(VENV): tests/requirements/tools.txt tests/requirements/uv.txt tests/tools/make-venv | system
+$(VENV): tests/requirements/tools.txt tests/requirements/uv.txt | system
 	@tests/tools/make-venv $(PYTHON) .venv tests/requirements/tools.txt
 	@touch $@
 
@@ -45,14 +47,18 @@ pin: venv ## bring tests/requirements/tools.txt up to date with tools.in
 
 ## Test hosts
 
+.PHONY: host-system
+host-system: venv
+	@$(ENV) python3 tests/testhost requirements
+
 .PHONY: host
-host: venv ## boot a test host: HOST=debian13, debian12 or forky; NAME=
+host: host-system ## boot a test host: HOST=debian13, debian12 or forky; NAME=
 	@$(ENV) python3 tests/testhost up $(NAME) --distribution $(HOST)
 	@echo build/hosts/$(NAME)/inventory.yml
 
 .PHONY: host-down
 host-down: venv ## take a test host away (NAME= or HOST=), or all of them
-	@$(ENV) python3 tests/testhost down $(if $(filter command line environment,$(origin NAME) $(origin HOST)),$(NAME),--all)
+	@$(ENV) python3 tests/testhost down $(if $(call given,NAME)$(call given,HOST),$(NAME),--all)
 
 .PHONY: clean
 clean: ## remove test hosts, .venv and build
@@ -81,21 +87,21 @@ unit: venv ## unit and property tests (ARGS=)
 	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) tests/unit $(ARGS)
 
 .PHONY: testhost
-testhost: venv ## the tests of the test hosts themselves (ARGS=)
+testhost: host-system ## the tests of the test hosts themselves (ARGS=)
 	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=testhost $(PYTEST) tests/testhost_test $(ARGS)
 
 .PHONY: molecule
-molecule: venv ## Molecule scenarios on test hosts (SCENARIO=)
-	@$(ENV) python3 tests/tools/molecule.py $(SCENARIO)
+molecule: host-system ## Molecule scenarios on test hosts (SCENARIO=, HOST=)
+	@$(ENV) $(if $(call given,HOST),MOLECULE_HOSTS='$(HOST)') python3 tests/tools/molecule.py $(SCENARIO)
 
 .PHONY: test
 test: venv ## all of it, in this order: lint sanity unit testhost molecule (STAGES=)
 	@$(ENV) python3 tests/tools/test_all.py $(STAGES)
 
 .PHONY: demo
-demo: venv ## a test host, and the whole job on it
+demo: host-system ## a test host, and the whole job on it
 	@$(ENV) tests/demo/run
 
 .PHONY: bench
-bench: venv ## measure many machines at once (ARGS=)
+bench: host-system ## measure many machines at once (ARGS=)
 	@$(ENV) tests/benchmarks/run $(ARGS)

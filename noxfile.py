@@ -29,6 +29,24 @@ def tree_check(session: nox.Session) -> None:
     session.run("python3", "tests/tools/check_tree.py", *session.posargs)
 
 
+@nox.session(name="shellcheck", python=False)
+def shellcheck(session: nox.Session) -> None:
+    """Check the shell scripts."""
+    listed = session.run(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", silent=True, external=True
+    )
+    paths = [ROOT / name for name in str(listed).splitlines()]
+    scripts = [path for path in paths if path.is_file() and is_shell_script(path)]
+    session.run("shellcheck", *map(str, scripts), external=True)
+
+
+def is_shell_script(path: Path) -> bool:
+    """Whether the first line names a shell."""
+    with path.open("rb") as file:
+        first = file.readline().rstrip()
+    return first.startswith(b"#!") and first.endswith((b"/sh", b"bash"))
+
+
 @nox.session(name="changelog-check")
 def changelog_check(session: nox.Session) -> None:
     """Check the changelog fragments."""

@@ -60,11 +60,11 @@ def check_strings(root: Path) -> t.Iterator[str]:
     words.update(
         {word: f"the path {word}, which is this machine's own" for word in machine_paths(root)}
     )
+    named = re.compile("|".join(rf"(?<![\w.-]){re.escape(word)}" for word in words))
     for path in tracked(root):
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-            for word, what in words.items():
-                if re.search(rf"(?<![\w.-]){re.escape(word)}", line):
-                    yield f"{path.relative_to(root)}:{number}: names {what}"
+            for word in named.findall(line):
+                yield f"{path.relative_to(root)}:{number}: names {words[word]}"
 
 
 def check_action_groups(root: Path) -> t.Iterator[str]:
