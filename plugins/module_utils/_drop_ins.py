@@ -143,12 +143,12 @@ def _mark(service: str) -> str:
 
 
 def _write(step: Step) -> None:
-    _files.write(_mark(step.arguments["service"]), "", mode=0o600)
+    _files.touch(_mark(step.arguments["service"]))
     _files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    _files.write(_mark(step.arguments["service"]), "", mode=0o600)
+    _files.touch(_mark(step.arguments["service"]))
     _files.remove(step.arguments["path"])
     _files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
 

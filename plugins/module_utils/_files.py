@@ -55,6 +55,12 @@ def write(path: str, text: str, *, mode: int = 0o644, directory_mode: int = 0o75
         raise
 
 
+def touch(path: str) -> None:
+    """Leave an empty file; several threads may do so at once."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+
+
 def remove(path: str) -> None:
     """Remove a file and what a killed run left beside it; no error when there is none."""
     _unlink(path)
