@@ -10,6 +10,7 @@ verified, the small files beside it; never the image itself.
 
 from __future__ import annotations
 
+import base64
 import bz2
 import contextlib
 import dataclasses
@@ -175,6 +176,27 @@ def of_path(path: str, wanted_format: str, checksum: t.Optional[str]) -> Source:
         size=size,
         last_modified=str(status.st_mtime_ns),
         checksum=checksum,
+        verified="checksum" if checksum else "none",
+    )
+
+
+def of_upload(
+    path: str, wanted_format: str, checksum: t.Optional[str], found: t.Mapping[str, t.Any]
+) -> Source:
+    """A file of the controller, as the action plugin found it there."""
+    actual = t.cast("str", found["checksum"])
+    if checksum and checksum != actual:
+        raise Failure(f"path {path} on the controller has {actual}, expected {checksum}")
+    head = base64.b64decode(found["head"])
+    compression = compression_of(head)
+    return Source(
+        kind="upload",
+        location=path,
+        file=found.get("file"),
+        format=_settle_format(wanted_format, found["name"], compression, lambda: head),
+        compression=compression,
+        size=found["size"],
+        checksum=actual,
         verified="checksum" if checksum else "none",
     )
 

@@ -1,0 +1,419 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Looks at the images of a host and carries out plans. Private to the collection."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import re
+import time
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _bus,
+    _images_plan,
+    _machined,
+    _provenance,
+    _run,
+    _sources,
+    _transfer,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import (
+    Pieces,
+    Snapshot,
+    Wanted,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
+
+# The plan's own part, so that other rooms need to know only this one.
+wanted = _images_plan.wanted
+plan = _images_plan.plan
+clone_step = _images_plan.clone_step
+
+REMOVE_TIMEOUT = 600
+CLONE_TIMEOUT = 600
+SYSTEM_DIRECTORY = "/etc/systemd/system"
+MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")
+# Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
+# look like an image.
+REMOVED_PREFIX = ".nspawn-machined-old."
+
+_IMAGE_INTERFACE = "org.freedesktop.machine1.Image"
+_IMAGE_PATHS = "/org/freedesktop/machine1/image"
+
+
+# --- looking --------------------------------------------------------------------------------
+
+
+def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
+    """Read what the plan for these images needs to know."""
+    there = _machined.images()
+    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
+    records = _records(there, identities)
+    sources, problems = _look_at_sources(images, records, there)
+    return Snapshot(
+        version=_machined.systemd_version(),
+        images=there,
+        identities=identities,
+        records=records,
+        sources=sources,
+        problems=problems,
+        used_by=_used(there) if _may_disturb(images, there) else {},
+        limits=_limits(images, there),
+        pieces={
+            image.rename_from: _pieces(image.rename_from) for image in images if image.rename_from
+        },
+        leftovers=_leftovers(),
+    )
+
+
+def _records(
+    there: t.Mapping[str, _machined.Image], identities: t.Mapping[str, str]
+) -> dict[str, _provenance.Provenance]:
+    found = {}
+    for name, some in _provenance.records().items():
+        record = _provenance.matching(some, identities[name]) if name in there else None
+        if record:
+            found[name] = record
+    return found
+
+
+def _may_disturb(images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Image]) -> bool:
+    """Whether a plan might do what a running machine would not bear."""
+    for image in images:
+        seen = there.get(image.name)
+        if image.rename_from in there:
+            return True
+        if seen and (image.state == "absent" or image.update):
+            return True
+        if seen and image.read_only is not None and image.read_only != seen.read_only:
+            return True
+    return False
+
+
+def _used(there: t.Mapping[str, _machined.Image]) -> dict[str, str]:
+    by_path = {image.path: name for name, image in there.items()}
+    used = {}
+    for name, machine in _machined.machines().items():
+        used[by_path.get(machine.root, name)] = name
+    return used
+
+
+def _limits(
+    images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Image]
+) -> dict[str, t.Optional[int]]:
+    return {
+        image.name: limit_of(image.name)
+        for image in images
+        if image.limit is not None and image.name in there
+    }
+
+
+def limit_of(name: str) -> t.Optional[int]:
+    """The most that an image may take, or nothing when there is no limit."""
+    path = _bus.object_path(_IMAGE_PATHS, name)
+    found = _bus.properties(_bus.MACHINED, "Limit", path=path, interface=_IMAGE_INTERFACE)
+    limit = t.cast("int", found["Limit"])
+    return None if limit >= _machined.UNKNOWN else limit
+
+
+def _pieces(name: str) -> Pieces:
+    return Pieces(
+        enabled=os.path.lexists(_wants(name)),
+        drop_ins=os.path.isdir(_drop_ins(name)),
+        record=name in _provenance.records(),
+    )
+
+
+def _wants(name: str) -> str:
+    return os.path.join(MACHINES_WANTS, _machined.unit_of(name))
+
+
+def _drop_ins(name: str) -> str:
+    return os.path.join(SYSTEM_DIRECTORY, f"{_machined.unit_of(name)}.d")
+
+
+def _leftovers() -> frozenset[str]:
+    root = _machined.MACHINES_DIRECTORY
+    try:
+        entries = os.listdir(root)
+    except FileNotFoundError:
+        entries = []
+    hidden = {e[len(REMOVED_PREFIX) :] for e in entries if e.startswith(REMOVED_PREFIX)}
+    cut_off = {name for name in _half_cloned(entries) if not _transfer.is_locked(name)}
+    return _transfer.leftovers(root) | hidden | cut_off
+
+
+def _half_cloned(entries: t.Iterable[str]) -> set[str]:
+    """Images that machined was cloning for us when it died.
+
+    Its temporary name is C(.#), the image's name and 16 hexadecimal digits. It is ours if we
+    had said before that we would make that image.
+    """
+    begun = {
+        name
+        for name, some in _provenance.records().items()
+        if any(not record.identity for record in some)
+    }
+    temporary = (re.fullmatch(r"\.#(.+)[0-9a-f]{16}", entry) for entry in entries)
+    return {match.group(1) for match in temporary if match} & begun
+
+
+def _look_at_sources(
+    images: t.Sequence[Wanted],
+    records: t.Mapping[str, _provenance.Provenance],
+    there: t.Mapping[str, _machined.Image],
+) -> tuple[dict[str, _sources.Source], dict[str, str]]:
+    """Look at all sources side by side; what cannot be reached is a problem, not yet an error."""
+    looked = [image for image in images if image.url is not None or image.path is not None]
+    sources: dict[str, _sources.Source] = {}
+    problems: dict[str, str] = {}
+    if not looked:
+        return sources, problems
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        futures = {pool.submit(_look, image, records.get(image.name)): image for image in looked}
+        for future, image in futures.items():
+            try:
+                sources[image.name] = future.result()
+            except Failure as failure:
+                if image.name not in there or image.update:
+                    raise Failure(
+                        f"image {image.name}: {failure.message}", **failure.details
+                    ) from None
+                problems[image.name] = failure.message
+    return sources, problems
+
+
+def _look(image: Wanted, record: t.Optional[_provenance.Provenance]) -> _sources.Source:
+    if image.url is not None:
+        return _sources.of_url(image.url, image.format, image.verification, image.checksum)
+    if image.upload is not None:
+        return _sources.of_upload(image.path or "", image.format, image.checksum, image.upload)
+    source = _sources.of_path(image.path or "", image.format, image.checksum)
+    if image.digest is not None:
+        return dataclasses.replace(source, kind="mkosi", digest=image.digest)
+    touched = record and record.checksum and record.last_modified != source.last_modified
+    if touched and source.format != "directory" and not source.checksum and source.file:
+        # Another time, perhaps the same contents: only now is it worth reading all of it.
+        return dataclasses.replace(source, checksum=_sources.checksum_of(source.file))
+    return source
+
+
+# --- acting ---------------------------------------------------------------------------------
+
+
+def clone(parent: str, name: str, *, read_only: bool = False) -> None:
+    """Clone an image through machined, which copies its settings along."""
+    path = _machined.image_path(parent)
+    if not os.path.lexists(path):
+        path = _machined.image_path(parent, "raw")
+    record = _provenance.Provenance(
+        kind="clone", source=parent, imported=time.time(), parent=_provenance.identity_of(path)
+    )
+    with _transfer.locked(name):
+        _provenance.begin(name, record)
+        _call(
+            "CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT
+        )
+        made = os.path.join(
+            _machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
+        )
+        _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
+
+
+def remove(name: str) -> None:
+    """Remove an image with its settings and the record of where it came from."""
+    with _transfer.locked(name):
+        path = os.path.join(_machined.MACHINES_DIRECTORY, name)
+        gone = name
+        if os.path.isdir(path) and not os.path.islink(path) and not _is_subvolume(path):
+            gone = f"{REMOVED_PREFIX}{name}"
+            _call("RenameImage", "ss", name, gone)
+        _call("RemoveImage", "s", gone, timeout=REMOVE_TIMEOUT)
+        _provenance.forget(name)
+
+
+def _is_subvolume(path: str) -> bool:
+    return _provenance.identity_of(path).startswith("subvolume:")
+
+
+def rename(old: str, new: str) -> None:
+    """Rename an image; its settings, drop-ins, enablement and record go along."""
+    with _transfer.locked(new), _transfer.locked(old):
+        pieces = _pieces(old)
+        _call("RenameImage", "ss", old, new)
+        _take_along(old, new, pieces)
+
+
+def _take_along(old: str, new: str, pieces: Pieces) -> None:
+    """Each part is there before the old one goes, so that a kill can be made good."""
+    if pieces.drop_ins:
+        _move_drop_ins(_drop_ins(old), _drop_ins(new))
+    if pieces.enabled:
+        for unit, verb in ((new, "enable"), (old, "disable")):
+            _run.run(["systemctl", "--no-reload", verb, "--", _machined.unit_of(unit)])
+    if pieces.drop_ins or pieces.enabled:
+        _run.run(["systemctl", "daemon-reload"])
+    if pieces.record:
+        _provenance.rename(old, new)
+
+
+def _move_drop_ins(old: str, new: str) -> None:
+    os.makedirs(new, mode=0o755, exist_ok=True)
+    for name in sorted(os.listdir(old)):
+        os.rename(os.path.join(old, name), os.path.join(new, name))
+    os.rmdir(old)
+
+
+def _call(method: str, signature: str, *arguments: str, timeout: float = 60) -> None:
+    try:
+        _bus.call(_bus.MACHINED, method, signature, *arguments, timeout=timeout)
+    except _bus.CallFailed as failed:
+        raise Failure(
+            f"machined refused {method} of image {arguments[0]}: {failed.message}"
+        ) from None
+
+
+def _set_read_only(name: str, wanted: bool) -> None:
+    _call("MarkImageReadOnly", "sb", name, "yes" if wanted else "no")
+    found = _machined.images().get(name)
+    if found is None or found.read_only != wanted:
+        raise Failure(
+            f"image {name}: machined did not make it {'read-only' if wanted else 'writable'}, "
+            "though it said so; the file system below it may not know such a flag"
+        )
+
+
+def _set_limit(name: str, limit: int) -> None:
+    _call("SetImageLimit", "st", name, str(limit))
+
+
+def clear(name: str) -> None:
+    """Remove what a killed run left of an image that it was making or removing."""
+    root = _machined.MACHINES_DIRECTORY
+    with _transfer.locked(name):
+        _transfer.sweep(name, root)
+        entries = os.listdir(root)
+        for entry in entries:
+            if entry == f"{REMOVED_PREFIX}{name}":
+                _call("RemoveImage", "s", entry, timeout=REMOVE_TIMEOUT)
+        if name in _half_cloned(entries):
+            for entry in entries:
+                if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
+                    _transfer.remove_tree(os.path.join(root, entry))
+
+
+def make(
+    name: str,
+    source: _sources.Source,
+    version: int,
+    timeout: float,
+    old: t.Optional[str] = None,
+    parent: t.Optional[str] = None,
+) -> None:
+    """Make an image from a source, or replace one: whole or not at all."""
+    root = os.path.dirname(old) if old else _machined.MACHINES_DIRECTORY
+    with _transfer.stage(name, root) as place:
+        made, found = _transfer.make(source, place, version, timeout)
+        record = _provenance.Provenance(
+            kind=found.kind,
+            source=found.location,
+            imported=time.time(),
+            checksum=found.checksum,
+            verified=found.verified,
+            size=found.size,
+            etag=found.etag,
+            last_modified=found.last_modified,
+            parent=parent,
+            digest=found.digest,
+            identity=_provenance.identity_of(made),
+        )
+        _provenance.begin(name, record)
+        _transfer.publish(made, place, old)
+        _provenance.write(name, record)
+
+
+def _make(step: Step) -> None:
+    a = step.arguments
+    make(step.subject, a["source"], a["version"], a["timeout"])
+
+
+def _replace(step: Step) -> None:
+    a = step.arguments
+    if a["machine"] is None:
+        _make_anew(step)
+        return
+    unit = _machined.unit_of(a["machine"])
+    _run.run(["systemctl", "stop", "--", unit], timeout=180)
+    try:
+        _make_anew(step)
+    finally:
+        _run.run(["systemctl", "start", "--", unit], timeout=180)
+
+
+def _make_anew(step: Step) -> None:
+    a = step.arguments
+    source, parent = a.get("source"), None
+    if source is None:
+        image = _machined.images()[a["parent"]]
+        parent = _provenance.identity_of(image.path)
+        source = _sources.Source(
+            kind="clone",
+            location=image.name,
+            file=image.path,
+            format="raw" if image.type == "raw" else "directory",
+        )
+    make(step.subject, source, a["version"], a["timeout"], a["old"], parent)
+
+
+VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
+    "clear leftovers of image": lambda s: clear(s.subject),
+    "pull image": _make,
+    "import image": _make,
+    "clone image": lambda s: clone(
+        s.arguments["parent"], s.subject, read_only=s.arguments["read_only"]
+    ),
+    "replace image": _replace,
+    "rename image": lambda s: rename(s.arguments["old"], s.subject),
+    "finish renaming image": lambda s: _take_along(
+        s.arguments["old"], s.subject, s.arguments["pieces"]
+    ),
+    "remove image": lambda s: remove(s.subject),
+    "limit image": lambda s: _set_limit(s.subject, s.arguments["limit"]),
+    "make read-only image": lambda s: _set_read_only(s.subject, True),
+    "make writable image": lambda s: _set_read_only(s.subject, False),
+}
+
+
+# --- telling --------------------------------------------------------------------------------
+
+
+def told(
+    image: t.Optional[_machined.Image], record: t.Optional[_provenance.Provenance]
+) -> t.Optional[dict[str, t.Any]]:
+    """An image as modules return it; nothing when there is none."""
+    if image is None:
+        return None
+    return {
+        **dataclasses.asdict(image),
+        "provenance": _told_record(record) if record else None,
+    }
+
+
+def _told_record(record: _provenance.Provenance) -> dict[str, t.Any]:
+    fields = dataclasses.asdict(record)
+    del fields["identity"], fields["parent"]
+    return {**fields, "names": list(record.names)}
+
+
+def tell(names: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
+    """Images as they are now, in the order of the names."""
+    there = _machined.images()
+    return [
+        told(there.get(name), _provenance.read(name, there[name].path) if name in there else None)
+        for name in names
+    ]

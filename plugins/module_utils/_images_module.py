@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the modules C(image) and C(images) share. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _images,
+    _images_plan,
+    _module,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+SOURCES = list(_images_plan.SOURCES)
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "url": {"type": "str"},
+    "path": {"type": "path"},
+    "remote_src": {"type": "bool", "default": False},
+    "clone_from": {"type": "str"},
+    "rename_from": {"type": "str"},
+    "format": {"type": "str", "choices": list(_images_plan.FORMATS), "default": "auto"},
+    "verify": {"type": "str", "choices": list(_images_plan.VERIFICATIONS)},
+    "checksum": {"type": "str"},
+    "read_only": {"type": "bool"},
+    "limit": {"type": "str"},
+    "update": {"type": "bool", "default": False},
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": _images_plan.DEFAULT_TIMEOUT},
+    # What the action plugin found on the controller; users cannot set it.
+    "_upload": {"type": "dict"},
+}
+
+
+def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Bring all images of one call into their wanted state, side by side."""
+    images = [_images_plan.wanted(_with_upload(entry)) for entry in entries]
+    _images_plan.check_all(images)
+    seen = _images.snapshot(images)
+    plan = _images_plan.plan(seen, images)
+    missing = _images_plan.to_upload(plan)
+    if missing and not module.check_mode:
+        # Nothing was done: the action plugin uploads these and comes back.
+        return {"changed": False, "_to_upload": missing}
+    for warning in _images_plan.warnings(seen, images, plan):
+        module.warn(warning)
+
+    def facts() -> dict[str, t.Any]:
+        now = _images.tell([image.name for image in images])
+        replaced = set() if module.check_mode else {step.subject for step in plan}
+        return {
+            "images": [
+                {
+                    "name": image.name,
+                    "image": there,
+                    "drift": None if image.name in replaced else _drift(image, seen),
+                }
+                for image, there in zip(images, now)
+            ]
+        }
+
+    return _module.converge(module, plan, _images.VERBS, facts=facts)
+
+
+def _drift(image: _images_plan.Wanted, seen: _images_plan.Snapshot) -> t.Optional[str]:
+    return _images_plan.drift(image, seen) if image.name in seen.images else None
+
+
+def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The arguments of an entry whose file is on the controller, as far as it came."""
+    arguments = dict(entry)
+    upload = arguments.pop("_upload", None)
+    remote = arguments.pop("remote_src", False)
+    if arguments.get("path") is None or remote or arguments["state"] == "absent":
+        return arguments
+    if upload is None:
+        raise Failure(
+            f"image {arguments['name']}: path {arguments['path']} is on the controller, which only "
+            "a task of its own can upload. Use remote_src: true for a file of the host"
+        )
+    return {**arguments, "upload": upload}
