@@ -1,0 +1,522 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What zones and policies of firewalld consist of, and how their values compare.
+
+Private to the collection. Pure: knows values, no host.
+
+One table of properties, from which reading, comparing, planning and writing all follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import shlex
+import types
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+ZONE = "zone"
+POLICY = "policy"
+
+Items = tuple[str, ...]
+Value = t.Union[str, bool, int, Items]
+Settings = t.Mapping[str, Value]
+Version = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Key:
+    """Which zone or policy."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Property:
+    """One property of a zone, a policy, or both."""
+
+    name: str
+    shape: str
+    """words, sources, ports, forwards, rules: lists; flag, number, text: scalars."""
+    kinds: tuple[str, ...] = (ZONE, POLICY)
+    live: bool = True
+    """Can be set in the running firewall; otherwise only a reload brings it there."""
+    cosmetic: bool = False
+    """Meant for people: no reason to reload."""
+    since: Version = (0, 9)
+
+    @property
+    def is_list(self) -> bool:
+        return self.shape in LIST_SHAPES
+
+
+LIST_SHAPES = frozenset(["words", "sources", "ports", "forwards", "rules"])
+
+PROPERTIES: tuple[Property, ...] = (
+    Property("short", "text", live=False, cosmetic=True),
+    Property("description", "text", live=False, cosmetic=True),
+    Property("target", "text", live=False),
+    Property("priority", "number", kinds=(POLICY,), live=False),
+    Property("ingress_priority", "number", kinds=(ZONE,), live=False, since=(2, 0)),
+    Property("egress_priority", "number", kinds=(ZONE,), live=False, since=(2, 0)),
+    Property("disable", "flag", kinds=(POLICY,), since=(2, 4)),
+    Property("ingress_zones", "words", kinds=(POLICY,)),
+    Property("egress_zones", "words", kinds=(POLICY,)),
+    Property("interfaces", "words", kinds=(ZONE,)),
+    Property("sources", "sources", kinds=(ZONE,)),
+    Property("services", "words"),
+    Property("ports", "ports"),
+    Property("protocols", "words"),
+    Property("source_ports", "ports"),
+    Property("forward_ports", "forwards"),
+    Property("icmp_blocks", "words"),
+    Property("icmp_block_inversion", "flag", kinds=(ZONE,)),
+    Property("masquerade", "flag"),
+    Property("forward", "flag", kinds=(ZONE,)),
+    Property("rich_rules", "rules"),
+)
+
+BINDINGS = ("interfaces", "sources")
+"""What can belong to one zone only: to name it in one takes it out of the other."""
+
+SYMBOLIC_ZONES = ("HOST", "ANY")
+
+TARGETS = {
+    ZONE: ("default", "ACCEPT", "DROP", "REJECT"),
+    POLICY: ("CONTINUE", "ACCEPT", "DROP", "REJECT"),
+}
+
+
+def properties_of(kind: str) -> dict[str, Property]:
+    return {one.name: one for one in PROPERTIES if kind in one.kinds}
+
+
+_NOTHING: dict[str, Value] = {"text": "", "flag": False, "number": 0}
+
+
+def defaults_of(kind: str) -> dict[str, Value]:
+    """What a new and empty zone or policy is like, all properties given."""
+    empty: tuple[str, ...] = ()
+    values = {name: _NOTHING.get(one.shape, empty) for name, one in properties_of(kind).items()}
+    values["target"] = TARGETS[kind][0]
+    if kind == POLICY:
+        values["priority"] = -1
+    return values
+
+
+def freeze(settings: Settings) -> Settings:
+    return types.MappingProxyType(dict(settings))
+
+
+def items_of(settings: Settings, name: str) -> Items:
+    return t.cast("Items", settings.get(name, ()))
+
+
+# --- ports ----------------------------------------------------------------------------------
+
+PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp")
+_PORT = re.compile(r"(\d+)(?:-(\d+))?/([a-z]+)")
+
+Ranges = dict[str, list[tuple[int, int]]]
+
+
+def port_problem(text: str) -> t.Optional[str]:
+    """What is wrong with PORT/PROTOCOL or FIRST-LAST/PROTOCOL, in words."""
+    match = _PORT.fullmatch(text)
+    if not match:
+        return "expected PORT/PROTOCOL or FIRST-LAST/PROTOCOL, such as 80/tcp or 5000-5010/udp"
+    first, last = int(match[1]), int(match[2] or match[1])
+    if match[3] not in PORT_PROTOCOLS:
+        return f"the protocol is one of {', '.join(PORT_PROTOCOLS)}"
+    if last > 65535:
+        return "a port is at most 65535"
+    if match[2] and first >= last:
+        return "a range goes from the lower port to the higher"
+    return None
+
+
+def coalesced(ports: t.Iterable[str]) -> Items:
+    """Ports with overlapping ranges joined, as firewalld itself keeps them."""
+    ranges, others = _ranges_of(ports)
+    return (*_texts_of({protocol: _joined(some) for protocol, some in ranges.items()}), *others)
+
+
+def _subtracted(ports: Items, less: Items) -> Items:
+    ranges, others = _ranges_of(ports)
+    gone, gone_others = _ranges_of(less)
+    left = {
+        protocol: _cut(_joined(some), gone.get(protocol, [])) for protocol, some in ranges.items()
+    }
+    return (*_texts_of(left), *[one for one in others if one not in gone_others])
+
+
+def _ranges_of(ports: t.Iterable[str]) -> tuple[Ranges, list[str]]:
+    """Ranges by protocol, and what is no number: an old file may name a port by its service."""
+    ranges: Ranges = {}
+    others: list[str] = []
+    for port in ports:
+        match = _PORT.fullmatch(port)
+        if match:
+            ranges.setdefault(match[3], []).append((int(match[1]), int(match[2] or match[1])))
+        elif port not in others:
+            others.append(port)
+    return ranges, others
+
+
+def _joined(ranges: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    result: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if result and first <= result[-1][1]:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return result
+
+
+def _cut(
+    ranges: t.Iterable[tuple[int, int]], gone: t.Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    left = list(ranges)
+    for low, high in gone:
+        pieces = [
+            piece
+            for first, last in left
+            for piece in ((first, min(last, low - 1)), (max(first, high + 1), last))
+            if piece[0] <= piece[1]
+        ]
+        left = list(dict.fromkeys(pieces))
+    return left
+
+
+def _texts_of(ranges: Ranges) -> t.Iterator[str]:
+    for protocol in sorted(ranges):
+        for first, last in ranges[protocol]:
+            yield f"{first}/{protocol}" if first == last else f"{first}-{last}/{protocol}"
+
+
+# --- forwarded ports ------------------------------------------------------------------------
+
+
+def forward_text(port: str, protocol: str, to_port: str, to_addr: str) -> str:
+    """A forwarded port in firewall-cmd's own notation."""
+    return f"port={port}:proto={protocol}:toport={to_port}:toaddr={to_addr}"
+
+
+_FORWARD = re.compile(r"port=([^:]*):proto=([^:]*):toport=([^:]*):toaddr=(.*)")
+
+
+def forward_fields(text: str) -> tuple[str, str, str, str]:
+    match = _FORWARD.fullmatch(text)
+    if not match:
+        raise ValueError(f"not a forwarded port: {text}")
+    return match[1], match[2], match[3], match[4]
+
+
+# --- rich rules -----------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One element of a rich rule, with the limit that can hang on it."""
+
+    tag: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    limit: tuple[tuple[str, str], ...] = ()
+
+
+_MATCHES = ("source", "destination")
+_ELEMENTS = (
+    "service", "port", "protocol", "icmp-block", "icmp-type", "masquerade", "forward-port",
+    "source-port", "tcp-mss-clamp",
+)  # fmt: skip
+_LOGS = ("log", "nflog")
+_ACTIONS = ("accept", "reject", "drop", "mark")
+_SLOTS: tuple[tuple[str, ...], ...] = (
+    ("rule",), ("source",), ("destination",), _ELEMENTS, _LOGS, ("audit",), _ACTIONS,
+)  # fmt: skip
+_SLOT_OF = {tag: place for place, tags in enumerate(_SLOTS) for tag in tags}
+_STANDS_ALONE = ("icmp-block", "masquerade", "forward-port", "tcp-mss-clamp")
+
+ATTRIBUTES_OF: t.Mapping[str, tuple[str, ...]] = {
+    "rule": ("priority", "family"),
+    "source": ("address", "mac", "ipset", "invert"),
+    "destination": ("address", "ipset", "invert"),
+    "service": ("name",),
+    "port": ("port", "protocol"),
+    "protocol": ("value",),
+    "icmp-block": ("name",),
+    "icmp-type": ("name",),
+    "masquerade": (),
+    "forward-port": ("port", "protocol", "to-port", "to-addr"),
+    "source-port": ("port", "protocol"),
+    "tcp-mss-clamp": ("value",),
+    "log": ("prefix", "level"),
+    "nflog": ("group", "prefix", "queue-size"),
+    "audit": (),
+    "accept": (),
+    "reject": ("type",),
+    "drop": (),
+    "mark": ("set",),
+    "limit": ("value", "burst"),
+}
+
+
+def rule_nodes(text: str) -> tuple[Node, ...]:
+    """A rich rule's text as elements, in the one order and spelling that compares.
+
+    Raises ValueError that says what is wrong.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{error}") from None
+    if not words or words[0] != "rule":
+        raise ValueError("a rich rule begins with the word rule")
+    raw: list[tuple[str, dict[str, str], dict[str, str]]] = []
+    target: dict[str, str] = {}
+    tag = ""
+    for word in words:
+        name, equals, value = word.partition("=")
+        if equals:
+            if name not in ATTRIBUTES_OF[tag]:
+                known = ", ".join(ATTRIBUTES_OF[tag]) or "no attribute"
+                raise ValueError(f"{tag} has no attribute {name}; it knows {known}")
+            if not value or "=" in value or '"' in value:
+                raise ValueError(f"{name} of {tag} has a value that firewalld cannot read: {word}")
+            target[name] = value
+        elif word in ("not", "NOT"):
+            if tag not in _MATCHES:
+                raise ValueError(f"{word} belongs to source or destination, not to {tag}")
+            target["invert"] = "True"
+        elif word == "limit":
+            if tag not in (*_LOGS, "audit", *_ACTIONS):
+                raise ValueError(f"limit belongs to a log, audit or action, not to {tag}")
+            tag, target = word, raw[-1][2]
+        elif word in _SLOT_OF and (word != "rule" or not raw):
+            tag, target = word, {}
+            raw.append((tag, target, {}))
+        else:
+            raise ValueError(f"unknown element {word}")
+    return rule_from(raw)
+
+
+def rule_from(
+    raw: t.Iterable[tuple[str, t.Mapping[str, str], t.Mapping[str, str]]],
+) -> tuple[Node, ...]:
+    """Order, check and normalise a rule's elements, whether they come from text or a file."""
+    slots: dict[int, Node] = {}
+    for tag, attributes, limit in raw:
+        slot = _SLOT_OF[tag]
+        if slot in slots:
+            raise ValueError(f"{slots[slot].tag} and {tag} cannot both be in one rule")
+        slots[slot] = Node(tag, _normal(tag, attributes), _normal("limit", limit))
+    nodes = tuple(slots[slot] for slot in sorted(slots))
+    _check_rule(nodes)
+    return nodes
+
+
+def _normal(tag: str, attributes: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    values = {name: attributes[name] for name in ATTRIBUTES_OF[tag] if attributes.get(name)}
+    if values.get("priority") in ("0", "-0"):
+        del values["priority"]
+    if "invert" in values:
+        if values["invert"].lower() in ("yes", "true"):
+            values["invert"] = "True"
+        else:
+            del values["invert"]
+    if tag == "limit" and "value" in values:
+        rate, _slash, unit = values["value"].partition("/")
+        values["value"] = f"{rate}/{unit.strip()[:1]}"
+    return tuple(values.items())
+
+
+def _check_rule(nodes: tuple[Node, ...]) -> None:
+    by_tag = {node.tag: dict(node.attributes) for node in nodes}
+    element = next((node.tag for node in nodes if node.tag in _ELEMENTS), None)
+    action = next((node.tag for node in nodes if node.tag in _ACTIONS), None)
+    family = by_tag.get("rule", {}).get("family")
+    if family not in (None, "ipv4", "ipv6"):
+        raise ValueError(f"family is ipv4 or ipv6, not {family}")
+    addressed = any("address" in by_tag.get(tag, {}) for tag in _MATCHES)
+    if not family and (addressed or element == "forward-port"):
+        raise ValueError("a rule with an address or forward-port needs family=ipv4 or family=ipv6")
+    if element in _STANDS_ALONE and action:
+        raise ValueError(f"{element} and {action} cannot both be in one rule")
+    says_something = action or any(tag in by_tag for tag in (*_LOGS, "audit"))
+    if not says_something and element not in _STANDS_ALONE:
+        raise ValueError("the rule has no action: end it with accept, reject, drop or mark")
+
+
+def rule_text(nodes: t.Iterable[Node]) -> str:
+    """A rule as text that firewalld understands."""
+    words: list[str] = []
+    for node in nodes:
+        words.append(node.tag)
+        for name, value in node.attributes:
+            words.append("NOT" if name == "invert" else f'{name}="{value}"')
+        if node.limit:
+            words += ["limit", *[f'{name}="{value}"' for name, value in node.limit]]
+    return " ".join(words)
+
+
+# --- comparing lists ------------------------------------------------------------------------
+
+
+def identity(shape: str, item: str) -> t.Hashable:
+    """What two spellings of the same element have in common."""
+    if shape == "rules":
+        try:
+            return rule_nodes(item)
+        except ValueError:
+            return item  # firewalld's own, newer than this table
+    if shape == "sources":
+        return _source(item)
+    return item
+
+
+def _source(item: str) -> str:
+    if item.startswith("ipset:"):
+        return item
+    try:
+        return str(ipaddress.ip_network(item, strict=False))
+    except ValueError:
+        return item.upper()  # a hardware address
+
+
+def joined(shape: str, have: Items, more: Items) -> Items:
+    """Both lists' elements, those that were there first and spelled as they were."""
+    if shape == "ports":
+        both = coalesced((*have, *more))
+        return tuple(
+            [one for one in have if one in both] + [one for one in both if one not in have]
+        )
+    result = {identity(shape, item): item for item in reversed((*have, *more))}
+    return tuple(sorted(result.values(), key=(*have, *more).index))
+
+
+def without(shape: str, have: Items, less: Items) -> Items:
+    if shape == "ports":
+        left = _subtracted(have, less)
+        return tuple(
+            [one for one in have if one in left] + [one for one in left if one not in have]
+        )
+    gone = {identity(shape, item) for item in less}
+    return tuple(item for item in have if identity(shape, item) not in gone)
+
+
+def same(shape: str, one: Value, other: Value) -> bool:
+    if shape not in LIST_SHAPES:
+        return one == other
+    return identities(shape, t.cast("Items", one)) == identities(shape, t.cast("Items", other))
+
+
+def identities(shape: str, items: Items) -> frozenset[t.Hashable]:
+    if shape == "ports":
+        items = coalesced(items)
+    return frozenset(identity(shape, item) for item in items)
+
+
+def changed(kind: str, before: Settings, after: Settings) -> dict[str, Value]:
+    """The properties of O(after) that differ from O(before)."""
+    table = properties_of(kind)
+    return {
+        name: value
+        for name, value in after.items()
+        if name not in before or not same(table[name].shape, before[name], value)
+    }
+
+
+# --- what was changed, and how to take it back ----------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Delta:
+    """A difference of one property that can be taken back later, after others' changes too."""
+
+    added: Items = ()
+    removed: Items = ()
+    old: t.Optional[Value] = None
+    new: t.Optional[Value] = None
+
+
+Deltas = t.Mapping[str, Delta]
+
+
+def difference(kind: str, before: Settings, after: Settings) -> dict[str, Delta]:
+    table = properties_of(kind)
+    deltas: dict[str, Delta] = {}
+    for name, value in changed(kind, before, after).items():
+        shape = table[name].shape
+        if table[name].is_list:
+            have, goal = items_of(before, name), items_of(after, name)
+            deltas[name] = Delta(without(shape, goal, have), without(shape, have, goal))
+        else:
+            deltas[name] = Delta(old=before.get(name), new=value)
+    return deltas
+
+
+def reverted(kind: str, settings: Settings, deltas: Deltas) -> Settings:
+    """The settings as they would be had the changes never been made.
+
+    Scalars that somebody has set to something else since are left to them.
+    """
+    table = properties_of(kind)
+    result = dict(settings)
+    for name, delta in deltas.items():
+        if name not in table or name not in result:
+            continue
+        shape = table[name].shape
+        if table[name].is_list:
+            left = without(shape, items_of(result, name), delta.added)
+            result[name] = joined(shape, left, delta.removed)
+        elif result[name] == delta.new and delta.old is not None:
+            result[name] = delta.old
+    return freeze(result)
+
+
+def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
+    """Changes of which, after a crash, any part may have been made."""
+    table = properties_of(kind)
+    result = dict(earlier)
+    for name, delta in later.items():
+        if name not in earlier:
+            result[name] = delta
+            continue
+        first, shape = earlier[name], table[name].shape
+        result[name] = Delta(
+            joined(shape, first.added, delta.added) if table[name].is_list else (),
+            joined(shape, first.removed, delta.removed) if table[name].is_list else (),
+            first.old,
+            delta.new,
+        )
+    return result
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def longest_name(kind: str, version: Version) -> int:
+    """How long a name may be: before 2.4 it went into the names of chains."""
+    if version >= (2, 4):
+        return 128 if kind == POLICY else 96
+    return 17 if kind == ZONE else 18
+
+
+def dotted(version: Version) -> str:
+    return ".".join(str(part) for part in version)
+
+
+def parse_version(text: str) -> Version:
+    match = re.match(r"\d+(?:\.\d+)*", text)
+    if not match:
+        raise Failure(f"cannot make sense of firewalld's version {text!r}")
+    return tuple(int(part) for part in match[0].split("."))
