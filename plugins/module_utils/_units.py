@@ -10,13 +10,14 @@ many they are.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _ini, _run
+from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _causes, _ini, _run
 from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
@@ -25,6 +26,8 @@ RUNTIME_DIRECTORY = "/run/systemd/system"
 TEMPLATE = "systemd-nspawn@.service"
 DROP_IN = "50-nspawn-machined"
 MACHINES_TARGET = "machines.target"
+
+EXPORTS = "/run/systemd/nspawn/unix-export"
 
 # A unit that was killed needs a moment until systemd has taken note and cleaned up.
 KILL_WAIT = 15
@@ -277,13 +280,7 @@ class Outcome:
     failure: Failure | None = None
 
 
-Report = t.Callable[[str, str], None]
-"""Told a unit and its word as soon as it is known."""
-
-
-def start(
-    units: t.Sequence[str], timeout: float, report: Report | None = None
-) -> dict[str, Outcome]:
+def start(units: t.Sequence[str], timeout: float) -> dict[str, Outcome]:
     """Start units side by side and wait for all of them, at most until the deadline.
 
     One that fails does not keep the others from starting. One that is not ready at the deadline
@@ -291,39 +288,40 @@ def start(
     """
     if not units:
         return {}
+    began = time.time()
     deadline = time.monotonic() + timeout
-    failed = [unit for unit, state in snapshot(units).items() if state.active == "failed"]
+    before = snapshot(units)
+    failed = [unit for unit, state in before.items() if state.active == "failed"]
     if failed:
         # Several attempts in short time would otherwise end in "start-limit-hit".
         _systemctl(["reset-failed", "--", *failed], timeout=30)
-    _until(["start", "--", *units], deadline)
+    _clear_leftovers([unit for unit, state in before.items() if not state.running])
+    said = _until(["start", "--", *units], deadline)
     states = snapshot(units)
-    outcomes = {unit: _started(state, timeout) for unit, state in states.items()}
-    return _reported(outcomes, report)
+    return {unit: _started(state, timeout, said, began) for unit, state in states.items()}
 
 
-def _started(state: UnitState, timeout: float) -> Outcome:
+def _started(state: UnitState, timeout: float, said: str, began: float) -> Outcome:
     if state.active in ("active", "reloading"):
         return Outcome("started", state)
     if state.active in ("activating", "deactivating") or state.job:
-        word = "timed out"
+        word, result = "timed out", "timeout"
         message = f"{state.name} was not ready within {timeout:g} s (it is {state.active})"
     else:
-        word = "failed"
+        word, result = "failed", ""
+        # What the journal does not have: why systemd did not even try.
+        own = re.search(rf"^Failed to start {re.escape(state.name)}: (.*)", said, re.MULTILINE)
         message = f"{state.name} did not start (it is {state.active})"
-    return Outcome(word, state, explain(state.name, message))
+        message += f": {own.group(1)}" if own else ""
+    failure = explain(state.name, message, since=began, result=result)
+    return Outcome(word, state, failure)
 
 
-def stop(
-    units: t.Sequence[str],
-    timeout: float,
-    *,
-    force: bool = True,
-    report: Report | None = None,
-) -> dict[str, Outcome]:
+def stop(units: t.Sequence[str], timeout: float, *, force: bool = True) -> dict[str, Outcome]:
     """Stop units side by side; at the deadline kill what is left, or leave it without O(force)."""
     if not units:
         return {}
+    began = time.time()
     _until(["stop", "--", *units], time.monotonic() + timeout)
     states = snapshot(units)
     hanging = [unit for unit, state in states.items() if state.running]
@@ -333,65 +331,82 @@ def stop(
         # Killed is what we wanted; "failed" would be reported as somebody's fault for ever.
         _systemctl(["reset-failed", "--", *hanging], timeout=30)
         states.update(snapshot(hanging))
-    outcomes = {
-        unit: _stopped(state, unit in hanging and force, timeout) for unit, state in states.items()
+        _clear_leftovers([unit for unit in hanging if not states[unit].running])
+    return {
+        unit: _stopped(state, unit in hanging and force, timeout, began)
+        for unit, state in states.items()
     }
-    return _reported(outcomes, report)
 
 
-def _stopped(state: UnitState, killed: bool, timeout: float) -> Outcome:
+def _stopped(state: UnitState, killed: bool, timeout: float, began: float) -> Outcome:
     if not state.running:
         return Outcome("killed" if killed else "stopped", state)
     message = f"{state.name} did not stop within {timeout:g} s (it is {state.active})"
     if killed:
         message += ", not even when its processes were killed"
-    return Outcome("hangs", state, explain(state.name, message))
+    return Outcome("hangs", state, explain(state.name, message, since=began))
 
 
 def restart(
-    units: t.Sequence[str],
-    stop_timeout: float,
-    start_timeout: float,
-    *,
-    force: bool = True,
-    report: Report | None = None,
+    units: t.Sequence[str], stop_timeout: float, start_timeout: float, *, force: bool = True
 ) -> dict[str, Outcome]:
     """Stop and start, each with a deadline of its own; what hangs in its stop is not started."""
     stopped = stop(units, stop_timeout, force=force)
     hanging = {unit: outcome for unit, outcome in stopped.items() if outcome.failure}
-    started = start([unit for unit in units if unit not in hanging], start_timeout)
-    return _reported({**hanging, **started}, report)
+    return {**hanging, **start([unit for unit in units if unit not in hanging], start_timeout)}
 
 
-def _until(arguments: t.Sequence[str], deadline: float) -> None:
+def _until(arguments: t.Sequence[str], deadline: float) -> str:
     """Let systemctl wait for its jobs. The jobs go on when it is ended at the deadline."""
     try:
-        _systemctl(arguments, timeout=max(0.1, deadline - time.monotonic()))
+        return _systemctl(arguments, timeout=max(0.1, deadline - time.monotonic()))
     except _run.CommandFailed as error:
         if error.result.rc != -1:
             raise
+        return error.result.stderr
 
 
-def _systemctl(arguments: t.Sequence[str], timeout: float) -> None:
+def _systemctl(arguments: t.Sequence[str], timeout: float) -> str:
     """Whether each unit did what it was told shows in its state, not in the exit code."""
-    _run.run(["systemctl", "--no-ask-password", *arguments], timeout=timeout, check=False)
+    argv = ["systemctl", "--no-ask-password", *arguments]
+    return _run.run(argv, timeout=timeout, check=False).stderr
 
 
-def _reported(outcomes: dict[str, Outcome], report: Report | None) -> dict[str, Outcome]:
-    if report:
-        for unit, outcome in outcomes.items():
-            report(unit, outcome.word)
-    return outcomes
+def _clear_leftovers(units: t.Iterable[str]) -> None:
+    """Take away what a machine that was killed leaves mounted, and what then bars its next start.
+
+    From 254 on systemd-nspawn mounts a directory under /run for each machine, unmounts it at its
+    orderly end, and refuses to start when it is there. A machine of the same name that runs
+    outside its unit keeps what is its own.
+    """
+    for unit in units:
+        found = re.fullmatch(r"systemd-nspawn@(.+)\.service", unit)
+        name = found.group(1) if found else ""
+        path = f"{EXPORTS}/{name}"
+        if name and os.path.ismount(path) and not _is_registered(name):
+            _run.run(["umount", "--", path], timeout=30, check=False)
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+def _is_registered(machine: str) -> bool:
+    try:
+        _bus.call(_bus.MACHINED, "GetMachine", "s", machine)
+    except _bus.CallFailed:
+        return False
+    return True
 
 
 # --- why ------------------------------------------------------------------------------------
 
 
-def journal_tail(unit: str, lines: int = 20) -> list[str]:
+def journal_tail(unit: str, lines: int = 20, since: float | None = None) -> list[str]:
     """The last lines that a unit, and systemd about it, left in the journal."""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}"]
+    if since is not None:
+        argv.append(f"--since=@{since:.6f}")
     result = _run.run([*argv, f"--unit={unit}"], timeout=30, check=False)
-    return [_printable(line) for line in result.stdout.splitlines() if line.strip()]
+    return [line for line in map(_printable, result.stdout.splitlines()) if line]
 
 
 def _printable(line: str) -> str:
@@ -400,76 +415,29 @@ def _printable(line: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "", bare).rstrip()
 
 
-def explain(unit: str, message: str = "", lines: int = 20) -> Failure:
-    """A failure of a unit in words: what systemd knows, the likely cause, the last lines."""
+def explain(
+    unit: str,
+    message: str = "",
+    *,
+    lines: int = 20,
+    since: float | None = None,
+    result: str = "",
+) -> Failure:
+    """A failure of a unit in words: what systemd knows, the likely cause, the last lines.
+
+    O(since) leaves out what was said before; O(result) stands for systemd's own word.
+    """
     known = details([unit])[unit]
     # What was said last may still be on its way to the journal's files.
     _run.run(["journalctl", "--sync"], timeout=10, check=False)
-    tail = journal_tail(unit, lines)
-    parts = [message or f"{unit} failed"]
+    tail = journal_tail(unit, lines, since)
+    text = (message or f"{unit} failed").rstrip(".")
     if known.result not in ("", "success"):
-        parts.append(f"systemd says {known.result}, exit status {known.exit_status}")
-    cause = likely_cause(tail, known.result)
+        text += f". systemd says {known.result}, exit status {known.exit_status}"
+    cause = _causes.likely(tail, result or known.result, message)
     if cause:
-        parts.append(f"Likely cause: {cause}")
-    text = ". ".join(part.rstrip(".") for part in parts) + "."
+        text += f". Likely cause: {cause}"
+    text = f"{text.rstrip('.')}."
     if tail:
         text += " The last lines of its journal:\n" + "\n".join(f"  {line}" for line in tail)
     return Failure(text, unit=unit, result=known.result, cause=cause, journal=tail)
-
-
-def likely_cause(tail: t.Sequence[str], result: str = "") -> str | None:
-    """What such last lines have meant before, and what helps."""
-    said = "\n".join(tail)
-    for pattern, cause in CAUSES:
-        found = re.search(pattern, said)
-        if found:
-            return cause.format(*found.groups())
-    return _RESULTS.get(result)
-
-
-CAUSES: t.Sequence[tuple[str, str]] = (
-    (
-        r"execv\(.*/init.*\) failed: No such file",
-        "the image has no init (no systemd in it), so it cannot boot; install it in the image",
-    ),
-    (
-        r"(?:os-release file is missing|/usr/ directory is missing)",
-        "the image holds no operating system (no os-release, or no /usr)",
-    ),
-    (
-        r"Too many open files",
-        "the host has no inotify instances left, which happens at about 14 machines with the"
-        " kernel's default; raise the sysctl fs.inotify.max_user_instances (the role host does)",
-    ),
-    (
-        r"((?:Disk image|Directory tree) \S+) is currently busy",
-        "{0} is in use by another machine or an operation on it; wait for it, or clone it",
-    ),
-    (
-        r"Failed to add new veth interfaces \((\S+?):\S+: File exists",
-        "the network interface {0} exists already, left over or of another machine whose name"
-        " begins alike; remove it with 'ip link delete {0}'",
-    ),
-    (
-        r"(?:Failed to stat|Failed to resolve|Failed to open|Failed to clone) (\S+): No such file",
-        "{0} does not exist; if it is the source of a Bind=, create it first",
-    ),
-    (
-        r"Failed to resolve interface '?([^\s':]+)'?: No such device",
-        "the host has no network interface {0}, which Bridge=, Interface=, MACVLAN= or IPVLAN="
-        " names",
-    ),
-    (
-        r"No space left on device",
-        "the file system is full",
-    ),
-)
-
-_RESULTS: t.Mapping[str, str] = {
-    "timeout": "it did not say in time that it was ready; with NotifyReady=yes the machine needs"
-    " an init that does, as systemd does",
-    "start-limit-hit": "it was started too often in a short time",
-    "oom-kill": "it ran out of memory; see MemoryMax= of its unit and the host's memory",
-    "resources": "the host could not give it what its unit asks for",
-}
