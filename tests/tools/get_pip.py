@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
-import ensurepip
+import subprocess
+import sys
 
-ensurepip.bootstrap()
+# It tells of each package that it unpacks, and has no switch for that.
+subprocess.run([sys.executable, "-m", "ensurepip"], check=True, stdout=subprocess.DEVNULL)
