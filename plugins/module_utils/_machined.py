@@ -125,7 +125,7 @@ def unit_of(name: str) -> str:
 # --- what there is --------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def systemd_version() -> int:
     """The version of systemd on this host, without what a distribution appends to it."""
     first = run(["systemctl", "--version"]).stdout.split("\n", 1)[0]
@@ -135,7 +135,7 @@ def systemd_version() -> int:
     return int(found.group(1))
 
 
-def images() -> t.Dict[str, Image]:
+def images() -> dict[str, Image]:
     """All images, without hidden ones and the host's own tree."""
     (rows,) = _bus.call(_bus.MACHINED, "ListImages")
     return {row[0]: _image(row) for row in rows if not row[0].startswith(".")}
@@ -168,14 +168,19 @@ def image_path(name: str, kind: str = "directory") -> str:
     return os.path.join(MACHINES_DIRECTORY, file)
 
 
-def machines() -> t.Dict[str, Machine]:
-    """All registered machines but the host itself, in two processes however many there are."""
+def registered() -> list[str]:
+    """The names of all machines but the host itself."""
     (rows,) = _bus.call(_bus.MACHINED, "ListMachines")
-    names = [row[0] for row in rows if not row[0].startswith(".")]
-    if not names:
+    return [row[0] for row in rows if not row[0].startswith(".")]
+
+
+def machines(names: t.Optional[t.Sequence[str]] = None) -> dict[str, Machine]:
+    """Registered machines, all or those named, in two processes however many there are."""
+    wanted = registered() if names is None else names
+    if not wanted:
         return {}
-    # One that ends between the two calls makes machinectl exit with 1; it says the others.
-    shown = run(["machinectl", "show", "--", *names], check=False).stdout
+    # One that is not there makes machinectl exit with 1; it tells the others.
+    shown = run(["machinectl", "show", "--", *wanted], check=False).stdout
     found = [_machine(block) for block in shown.split("\n\n") if block.strip()]
     return {machine.name: machine for machine in found}
 

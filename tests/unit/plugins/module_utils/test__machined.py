@@ -46,8 +46,7 @@ def test_a_name_that_systemd_refuses_is_refused_with_its_reason(name: str, reaso
 def test_an_accepted_name_is_safe_as_file_and_as_unit(name: str) -> None:
     try:
         _machined.check_name(name)
-    except Failure as failure:
-        assert repr(name) in failure.message or name == ".host"
+    except Failure:
         return
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)
     assert ".." not in name and len(name) <= 64

@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Look at the machines of a host, and carry out a plan for them. Private to the collection.
+
+However many machines there are, looking costs the same few processes, and a verb that systemd
+takes for many units is called once for all of them. A machine that fails is left out of what
+follows; the others go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _images,
+    _machined,
+    _machines_record,
+    _machines_start,
+    _provenance,
+    _settings,
+    _units,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
+    Seen,
+    Snapshot,
+    Wanted,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines_start import (
+    Batch,
+    Failures,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Outcome,
+    Plan,
+    Step,
+    apply,
+)
+
+# A clone where the file system cannot snapshot is a copy: more of them would only wait longer.
+CLONES_AT_ONCE = 4
+
+
+# --- look -----------------------------------------------------------------------------------
+
+
+def look(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
+    """The host as it is, as far as these machines are concerned; O(recorded): all of ours too."""
+    names = list(dict.fromkeys(one.name for one in wanted))
+    if recorded:
+        names += [name for name in _machines_record.names() if name not in names]
+    images = _machined.images()
+    units = _units.snapshot([_machined.unit_of(name) for name in names])
+    strangers = _strangers(units)
+    sources = {one.image for one in wanted if one.image}
+    texts = {name: _files.read(_settings.path_of(name)) for name in sources}
+    return Snapshot(
+        machines={
+            name: _seen(name, images.get(name), units[_machined.unit_of(name)], strangers)
+            for name in names
+        },
+        images=frozenset(images),
+        image_settings={name: text for name, text in texts.items() if text is not None},
+    )
+
+
+def _strangers(units: t.Mapping[str, _units.UnitState]) -> dict[str, str]:
+    """The units of machines that run without their own unit."""
+    running = {unit for unit, state in units.items() if state.running}
+    suspects = [
+        name
+        for name in _machined.registered()
+        if _machined.unit_of(name) in units and _machined.unit_of(name) not in running
+    ]
+    found = _machined.machines(suspects)
+    return {name: machine.unit for name, machine in found.items()}
+
+
+def _seen(
+    name: str,
+    image: t.Optional[_machined.Image],
+    state: _units.UnitState,
+    strangers: t.Mapping[str, str],
+) -> Seen:
+    unit = _machined.unit_of(name)
+    file = _settings.locate(name, image.path if image else None)
+    drop_in = _units.drop_in_path(unit)
+    seen = Seen(
+        image=image.type if image else None,
+        identity=_provenance.identity_of(image.path) if image else "",
+        settings=_files.read(_settings.path_of(name)),
+        settings_elsewhere=bool(file and file.path != _settings.path_of(name)),
+        unit=_files.read(drop_in),
+        enabled=state.enabled,
+        active=state.active,
+        frozen=state.frozen,
+        stranger=strangers.get(name),
+        record=_machines_record.read(name),
+    )
+    if not state.running:
+        return seen
+    files = [drop_in, *([file.path] if file else [])]
+    return dataclasses.replace(
+        seen,
+        started_with=_machines_record.started_with(name, unit),
+        edited_since=_machines_record.younger_than_start(unit, files),
+    )
+
+
+# --- act ------------------------------------------------------------------------------------
+
+
+def carry_out(plan: Plan, batches: t.Optional[t.Mapping[str, Batch]] = None) -> Outcome:
+    """Carry out a plan, one verb after the other, each for all its machines."""
+    known = BATCHES if batches is None else batches
+    outcome = Outcome()
+    lost: set[str] = set()
+    for (verb, group), steps in itertools.groupby(plan, key=_batch_of):
+        able = []
+        for step in steps:
+            if step.needs & lost or (group and _restart_failed(outcome)):
+                outcome.skipped.append(step)
+                lost.add(step.identity)
+            else:
+                able.append(step)
+        failures = _safely(known[verb], able) if able else {}
+        for step in able:
+            error = failures.get(step.identity)
+            if error is None:
+                outcome.done.append(step)
+            else:
+                outcome.failed.append((step, error))
+                lost.add(step.identity)
+    return outcome
+
+
+def _batch_of(step: Step) -> tuple[str, int]:
+    return step.verb, step.arguments.get("group", 0)
+
+
+def _restart_failed(outcome: Outcome) -> bool:
+    """In a rolling restart the rest run on as they are when one does not come back."""
+    return any(step.verb == "restart" for step, _error in outcome.failed)
+
+
+def _safely(batch: Batch, steps: t.Sequence[Step]) -> Failures:
+    try:
+        return batch(steps)
+    except Failure as failure:
+        return {step.identity: failure for step in steps}
+
+
+def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
+    """A verb that is carried out for one machine at a time, some side by side."""
+
+    def batch(steps: t.Sequence[Step]) -> Failures:
+        alone = tuple(dataclasses.replace(step, needs=frozenset()) for step in steps)
+        verbs = {step.verb: verb for step in alone}
+        outcome = apply(alone, verbs, workers=workers, keep_going=True)
+        return {step.identity: error for step, error in outcome.failed}
+
+    return batch
+
+
+def _clone(step: Step) -> None:
+    name = step.subject
+    if step.arguments["again"]:
+        _images.remove(name)
+    _images.clone(step.arguments["source"], name)
+    path = _machined.image_path(name)
+    if os.path.isdir(path):
+        make_individual(path)
+    else:
+        path = _machined.image_path(name, "raw")
+    record = _machines_record.read(name)
+    if record:
+        identity = _provenance.identity_of(path)
+        _machines_record.write(name, dataclasses.replace(record, identity=identity))
+
+
+def make_individual(root: str) -> None:
+    """Take from a clone what would make the machine the same one as its template.
+
+    Two machines with one machine ID get one address from a DHCP server. An empty file is filled
+    when the machine boots; one that says "uninitialized" would make it ask questions first. The
+    ID that D-Bus keeps would be taken for the new one.
+    """
+    machine_id = _files.inside(root, "/etc/machine-id")
+    if os.path.isfile(machine_id) and os.path.getsize(machine_id):
+        os.truncate(machine_id, 0)
+    of_dbus = _files.inside(root, "/var/lib/dbus") + "/machine-id"
+    if os.path.lexists(of_dbus) and not os.path.islink(of_dbus):
+        os.unlink(of_dbus)
+
+
+def _remove(step: Step) -> None:
+    _images.remove(step.subject)
+    _machines_record.forget_start(step.subject)
+
+
+def _write(step: Step) -> None:
+    _files.write(step.subject, step.arguments["text"])
+
+
+def _delete(step: Step) -> None:
+    _files.remove(step.subject)
+    directory = os.path.dirname(step.subject)
+    if directory.endswith(".d"):
+        _files.remove_empty_directory(directory)
+
+
+def _record(step: Step) -> None:
+    _machines_record.write(step.subject, step.arguments["record"])
+
+
+def _forget(step: Step) -> None:
+    _machines_record.forget(step.subject)
+
+
+def _reload(_steps: t.Sequence[Step]) -> Failures:
+    _units.daemon_reload()
+    return {}
+
+
+def _enable(steps: t.Sequence[Step]) -> Failures:
+    # The plan's own reload follows.
+    _units.enable([step.arguments["unit"] for step in steps], reload=False)
+    return {}
+
+
+def _disable(steps: t.Sequence[Step]) -> Failures:
+    _units.disable([step.arguments["unit"] for step in steps], reload=False)
+    return {}
+
+
+BATCHES: t.Mapping[str, Batch] = {
+    "thaw": _machines_start.thaw,
+    "stop": _machines_start.stop,
+    "disable": _disable,
+    "remove": _each(_remove, CLONES_AT_ONCE),
+    "record": _each(_record),
+    "clone": _each(_clone, CLONES_AT_ONCE),
+    "delete": _each(_delete),
+    "write": _each(_write),
+    "forget": _each(_forget),
+    "enable": _enable,
+    "reload": _reload,
+    "restart": _machines_start.restart,
+    "start": _machines_start.start,
+    "freeze": _machines_start.freeze,
+}

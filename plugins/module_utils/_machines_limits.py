@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Whether the host can bear what is planned, before fifty machines fail one by one.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _machined
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan
+
+INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
+# Measured for a machine with little but systemd, D-Bus and a name resolver in it.
+INOTIFY_OF_A_MACHINE = 8
+COPIED_SPARE = 64 * 1024 * 1024
+
+
+def check(plan: Plan) -> None:
+    """Refuse a plan that would stop half way for want of something on the host."""
+    check_inotify(sum(step.verb == "start" for step in plan))
+    check_disk([step.arguments["source"] for step in plan if step.verb == "clone"])
+
+
+# --- inotify --------------------------------------------------------------------------------
+
+
+def check_inotify(starts: int) -> None:
+    """All machines together count as their host's root, whatever their own users are."""
+    limit = _number(INOTIFY)
+    needed = starts * INOTIFY_OF_A_MACHINE
+    if limit is None or not starts or needed + _used_at_most(limit) <= limit:
+        return
+    used = inotify_instances()
+    if used + needed > limit:
+        raise Failure(
+            f"{starts} machines shall start, which takes about {needed} inotify instances; "
+            f"{used} of fs.inotify.max_user_instances={limit} are in use. The machines beyond that "
+            "would die in their boot with 'Too many open files'. Raise the sysctl, as the role "
+            f"host does: sysctl -w fs.inotify.max_user_instances={max(8192, 2 * (used + needed))}"
+        )
+
+
+def _used_at_most(limit: int) -> int:
+    """Without counting, which takes long: what one can be sure to have left on a roomy host."""
+    return limit // 2
+
+
+def inotify_instances() -> int:
+    """How many are open on this host, machines included."""
+    return sum(_inotify_of(process) for process in os.listdir("/proc") if process.isdigit())
+
+
+def _inotify_of(process: str) -> int:
+    directory = f"/proc/{process}/fd"
+    try:
+        files = os.listdir(directory)
+    except OSError:
+        return 0
+    return sum(_is_inotify(f"{directory}/{file}") for file in files)
+
+
+def _is_inotify(path: str) -> bool:
+    try:
+        return os.readlink(path) == "anon_inode:inotify"
+    except OSError:
+        return False
+
+
+def _number(path: str) -> t.Optional[int]:
+    try:
+        with open(path, encoding="ascii") as stream:
+            return int(stream.read())
+    except (OSError, ValueError):
+        return None
+
+
+# --- disk -----------------------------------------------------------------------------------
+
+
+def check_disk(sources: t.Sequence[str]) -> None:
+    """Clones that are copies need their size each; those that are snapshots next to nothing."""
+    if not sources:
+        return
+    images = _machined.images()
+    copied = [images[source] for source in sources if source in images]
+    copied = [image for image in copied if not _is_shared(image)]
+    if not copied:
+        return
+    sizes = {image.name: _size_of(image) for image in {one.name: one for one in copied}.values()}
+    needed = sum(sizes[image.name] for image in copied) + COPIED_SPARE
+    there = os.statvfs(_machined.MACHINES_DIRECTORY)
+    free = there.f_bavail * there.f_frsize
+    if needed > free:
+        raise Failure(
+            f"{len(copied)} clones take about {_mebibytes(needed)} in "
+            f"{_machined.MACHINES_DIRECTORY}, where {_mebibytes(free)} are free. Make room there, "
+            "or put it on btrfs, where clones share what they have in common"
+        )
+
+
+def _is_shared(image: _machined.Image) -> bool:
+    """Cloned by snapshot, or by references to the same blocks."""
+    return image.type == "subvolume" or _file_system_of(image.path) in ("btrfs", "xfs")
+
+
+def _file_system_of(path: str) -> str:
+    """The type of the file system, by the last mount point above the path."""
+    real = os.path.realpath(path) + "/"
+    found = ""
+    length = 0
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            for line in mounts:
+                fields = line.split()
+                point = fields[4].rstrip("/") + "/"
+                if real.startswith(point) and len(point) >= length:
+                    length, found = len(point), fields[fields.index("-") + 1]
+    except OSError:
+        return ""
+    return found
+
+
+def _size_of(image: _machined.Image) -> int:
+    if image.usage is not None:
+        return image.usage
+    if not os.path.isdir(image.path):
+        return os.stat(image.path).st_blocks * 512
+    return sum(_blocks(entry) for entry in _walk(image.path))
+
+
+def _walk(directory: str) -> t.Iterator[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path)
+
+
+def _blocks(entry: os.DirEntry[str]) -> int:
+    return entry.stat(follow_symlinks=False).st_blocks * 512
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.0f} MiB"

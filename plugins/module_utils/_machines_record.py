@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the collection remembers of machines, on their host and only for root.
+
+Private to the collection. Two memories: what was made, which lasts; and with which files a running
+machine was started, which ends with the host's uptime.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _files
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record, digest
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+RECORDS = "/var/lib/nspawn.machined/machines"
+STARTS = "/run/nspawn.machined/starts"
+# systemd keeps a link for each running unit: its target is the invocation, its age the start.
+INVOCATIONS = "/run/systemd/units"
+_ENDING = ".json"
+
+
+# --- what was made --------------------------------------------------------------------------
+
+
+def read(name: str) -> t.Optional[Record]:
+    text = _files.read(_path(name))
+    return None if text is None else _parsed(_path(name), text)
+
+
+def names() -> list[str]:
+    """The machines of which something is remembered."""
+    try:
+        files = sorted(os.listdir(RECORDS))
+    except FileNotFoundError:
+        return []
+    return [
+        file[: -len(_ENDING)]
+        for file in files
+        if file.endswith(_ENDING) and not file.startswith(".")
+    ]
+
+
+def write(name: str, record: Record) -> None:
+    text = json.dumps(
+        {
+            "made": record.made,
+            "image": record.image,
+            "identity": record.identity,
+            "owner": record.owner,
+            "vars": dict(record.variables),
+        },
+        indent=2,
+        sort_keys=True,
+    )
+    _files.write(_path(name), text + "\n", mode=0o600, directory_mode=0o700)
+
+
+def forget(name: str) -> None:
+    _files.remove(_path(name))
+
+
+def _path(name: str) -> str:
+    return os.path.join(RECORDS, name + _ENDING)
+
+
+def _parsed(path: str, text: str) -> Record:
+    try:
+        fields = json.loads(text)
+        return Record(
+            made=bool(fields["made"]),
+            image=fields["image"],
+            identity=str(fields["identity"]),
+            owner=fields["owner"],
+            variables=dict(fields["vars"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(
+            f"{path}: is not a record as this collection writes it ({error!r}); "
+            "remove the file to forget what was made there"
+        ) from error
+
+
+# --- what was started -----------------------------------------------------------------------
+
+
+def invocation(unit: str) -> t.Optional[str]:
+    """The identity of the run of a unit; nothing when it does not run."""
+    try:
+        return os.readlink(_link(unit))
+    except OSError:
+        return None
+
+
+def remember_start(
+    name: str, unit: str, settings: t.Optional[str], drop_in: t.Optional[str]
+) -> None:
+    this = invocation(unit)
+    if this:
+        text = f"{this} {digest(settings, drop_in)}\n"
+        _files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
+
+
+def started_with(name: str, unit: str) -> t.Optional[str]:
+    """The digest of the files that a machine runs with; nothing when we did not start it."""
+    text = _files.read(os.path.join(STARTS, name))
+    this, _space, known = (text or "").strip().partition(" ")
+    return known if known and this == invocation(unit) else None
+
+
+def forget_start(name: str) -> None:
+    _files.remove(os.path.join(STARTS, name))
+
+
+def younger_than_start(unit: str, paths: t.Iterable[str]) -> bool:
+    """Whether one of the files was changed after the unit was started.
+
+    By the time of the inode's change: a file that is moved into place keeps its old time of
+    modification.
+    """
+    started = _changed(_link(unit))
+    if started is None:
+        return False
+    return any((_changed(path) or 0) > started for path in paths)
+
+
+def _changed(path: str) -> t.Optional[int]:
+    try:
+        return os.lstat(path).st_ctime_ns
+    except OSError:
+        return None
+
+
+def _link(unit: str) -> str:
+    return os.path.join(INVOCATIONS, f"invocation:{unit}")

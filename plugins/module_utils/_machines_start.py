@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Start and stop machines, many at once, and wait until they have booted.
+
+Private to the collection. Each batch takes the steps of one verb and returns the failures of
+those that failed.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _machined,
+    _machines_record,
+    _settings,
+    _units,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
+from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, run
+
+Failures = dict[str, Exception]
+"""What went wrong, by the identity of the step."""
+Batch = t.Callable[[t.Sequence[Step]], Failures]
+
+BOOTED = frozenset({"running", "degraded"})
+# A boot takes 150 ms at least, and each look costs a process in the machine.
+POLL_INTERVAL = 0.2
+
+
+def start(steps: t.Sequence[Step]) -> Failures:
+    return _together(steps, _start)
+
+
+def restart(steps: t.Sequence[Step]) -> Failures:
+    return _together(steps, _restart)
+
+
+def stop(steps: t.Sequence[Step]) -> Failures:
+    return _together(steps, _stop)
+
+
+def freeze(steps: t.Sequence[Step]) -> Failures:
+    return _systemctl("freeze", steps)
+
+
+def thaw(steps: t.Sequence[Step]) -> Failures:
+    return _systemctl("thaw", steps)
+
+
+def _systemctl(verb: str, steps: t.Sequence[Step]) -> Failures:
+    run(["systemctl", verb, "--", *(step.arguments["unit"] for step in steps)])
+    return {}
+
+
+def _together(steps: t.Sequence[Step], act: Batch) -> Failures:
+    """All at once that have the same patience, and these groups side by side."""
+    groups: dict[tuple[t.Any, ...], list[Step]] = {}
+    for step in steps:
+        a = step.arguments
+        groups.setdefault((a.get("wait"), a["timeout"], a["force"]), []).append(step)
+    with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
+        failures: Failures = {}
+        for found in pool.map(act, groups.values()):
+            failures.update(found)
+        return failures
+
+
+# --- start ----------------------------------------------------------------------------------
+
+
+def _start(steps: t.Sequence[Step]) -> Failures:
+    texts = {step.subject: _texts(step) for step in steps}
+    wait, timeout = steps[0].arguments["wait"], steps[0].arguments["timeout"]
+    deadline = time.monotonic() + timeout
+    if wait == "booted":
+        failures = _failures(steps, _units.start(_units_of(steps), timeout))
+    else:
+        _systemctl_no_block("start", steps)
+        failures = _await_registered(steps, deadline) if wait == "registered" else {}
+    _remember(steps, failures, texts)
+    if wait == "booted":
+        failures.update(_await_booted(_left(steps, failures), texts, deadline))
+    return failures
+
+
+def _restart(steps: t.Sequence[Step]) -> Failures:
+    first = steps[0].arguments
+    if first["wait"] == "booted":
+        texts = {step.subject: _texts(step) for step in steps}
+        deadline = time.monotonic() + 2 * first["timeout"]
+        timeout = first["timeout"]
+        outcomes = _units.restart(_units_of(steps), timeout, timeout, force=first["force"])
+        failures = _failures(steps, outcomes)
+        _remember(steps, failures, texts)
+        failures.update(_await_booted(_left(steps, failures), texts, deadline))
+        return failures
+    failures = _stop(steps)
+    left = _left(steps, failures)
+    return {**failures, **(_start(left) if left else {})}
+
+
+def _stop(steps: t.Sequence[Step]) -> Failures:
+    first = steps[0].arguments
+    outcomes = _units.stop(_units_of(steps), first["timeout"], force=first["force"])
+    return _failures(steps, outcomes)
+
+
+def _units_of(steps: t.Sequence[Step]) -> list[str]:
+    return [step.arguments["unit"] for step in steps]
+
+
+def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome]) -> Failures:
+    found = {step.identity: outcomes[step.arguments["unit"]].failure for step in steps}
+    return {identity: failure for identity, failure in found.items() if failure}
+
+
+def _left(steps: t.Sequence[Step], failures: Failures) -> list[Step]:
+    return [step for step in steps if step.identity not in failures]
+
+
+def _systemctl_no_block(verb: str, steps: t.Sequence[Step]) -> None:
+    run(["systemctl", "--no-ask-password", "--no-block", verb, "--", *_units_of(steps)])
+
+
+# --- what it was started with ---------------------------------------------------------------
+
+
+Texts = tuple[t.Optional[str], t.Optional[str]]
+
+
+def _texts(step: Step) -> Texts:
+    """The files that count when the machine is started now."""
+    return (
+        _files.read(_settings.path_of(step.subject)),
+        _files.read(_units.drop_in_path(step.arguments["unit"])),
+    )
+
+
+def _remember(steps: t.Iterable[Step], failures: Failures, texts: t.Mapping[str, Texts]) -> None:
+    for step in steps:
+        if step.identity not in failures:
+            _machines_record.remember_start(
+                step.subject, step.arguments["unit"], *texts[step.subject]
+            )
+
+
+# --- wait -----------------------------------------------------------------------------------
+
+
+def _await_registered(steps: t.Sequence[Step], deadline: float) -> Failures:
+    waiting = {step.subject: step for step in steps}
+    while True:
+        for name in _machined.registered():
+            waiting.pop(name, None)
+        states = _units.snapshot(_units_of(list(waiting.values())))
+        dead = [
+            step for step in waiting.values() if states[step.arguments["unit"]].active == "failed"
+        ]
+        if not waiting or dead or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_INTERVAL)
+    return {
+        step.identity: _units.explain(
+            step.arguments["unit"], f"{step.subject} was not registered with machined in time"
+        )
+        for step in waiting.values()
+    }
+
+
+def _await_booted(
+    steps: t.Sequence[Step], texts: t.Mapping[str, Texts], deadline: float
+) -> Failures:
+    """Wait for those that do not say themselves when they are ready."""
+    silent = [step for step in steps if not says_when_ready(texts[step.subject][0])]
+    if not silent:
+        return {}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        found = zip(silent, pool.map(lambda step: _poll(step, deadline), silent))
+        return {step.identity: failure for step, failure in found if failure}
+
+
+def says_when_ready(settings: t.Optional[str]) -> bool:
+    value = _settings.parse(settings or "").last("Exec", "NotifyReady") or "no"
+    return value.lower() in ("yes", "y", "true", "t", "on", "1")
+
+
+def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
+    """Ask until it has booted. C(--wait) would hang when the boot ends just before it begins."""
+    state = "unknown"
+    while time.monotonic() < deadline:
+        state = system_state(step.subject)
+        if state in BOOTED:
+            return None
+        if (
+            state == "unknown"
+            and not _units.snapshot([step.arguments["unit"]])[step.arguments["unit"]].running
+        ):
+            return _units.explain(step.arguments["unit"], f"{step.subject} ended while it booted")
+        time.sleep(POLL_INTERVAL)
+    message = (
+        f"{step.subject} had not booted within {step.arguments['timeout']:g} s (its systemd says "
+        f"{state})"
+    )
+    if state == "unknown":
+        message += (
+            "; without a D-Bus inside only [Exec] NotifyReady=yes in its settings tells, or "
+            "wait: registered"
+        )
+    return _units.explain(step.arguments["unit"], message)
+
+
+def system_state(name: str) -> str:
+    """What the systemd inside says of itself; "unknown" while it cannot be asked."""
+    argv = ["systemctl", f"--machine={name}", "is-system-running"]
+    try:
+        said = run(argv, timeout=10, check=False).stdout.strip()
+    except CommandFailed:
+        return "unknown"
+    return said or "unknown"
+
+
+def failed_units(name: str) -> list[str]:
+    """The units inside a machine that have failed; none when it cannot be asked."""
+    argv = ["systemctl", f"--machine={name}", "--failed", "--plain", "--no-legend", "--full"]
+    try:
+        lines = run(argv, timeout=10, check=False).stdout.splitlines()
+    except CommandFailed:
+        return []
+    return [line.split()[0] for line in lines if line.strip()]

@@ -1,0 +1,170 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine
+short_description: Start, stop, restart and enable machines
+version_added: 0.1.0
+description:
+  - Starts, stops, restarts, pauses and enables systemd-nspawn machines that are there, one or many
+    in one call.
+  - A machine that fails does not stop the others. RV(machines) tells what became of each.
+  - Their images, settings and units are left alone; see M(nspawn.machined.machines).
+author:
+  - nspawn.machined contributors (@nspawn-machined)
+extends_documentation_fragment:
+  - nspawn.machined.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(state=restarted) the machines are restarted each time.
+options:
+  name:
+    description:
+      - The machine or machines.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - What the machines shall do. When left out, that stays as it is.
+      - V(restarted) also starts those that do not run.
+      - V(paused) stops all processes of the machines where they are, and keeps their memory.
+    type: str
+    choices: [started, stopped, restarted, paused]
+  enabled:
+    description:
+      - Whether the machines start with the host. When left out, that stays as it is.
+    type: bool
+  wait:
+    description:
+      - How long to wait for a machine that is started. V(booted) waits until its boot has ended,
+        V(registered) until systemd-machined knows it, V(none) not at all.
+      - A machine whose settings say C(NotifyReady=yes) tells when it has booted. Others are asked
+        again and again, which needs a D-Bus inside.
+    type: str
+    choices: [booted, registered, none]
+    default: booted
+  wait_timeout:
+    description:
+      - The seconds that a machine may take to start, and to stop.
+      - One that has not booted by then has failed, and goes on booting.
+    type: float
+    default: 60
+  force:
+    description:
+      - Kill machines that have not stopped at the end of O(wait_timeout).
+    type: bool
+    default: false
+seealso:
+  - module: nspawn.machined.machines
+"""
+
+EXAMPLES = r"""
+- name: Start a machine, and with each boot of the host
+  nspawn.machined.machine:
+    name: web
+    state: started
+    enabled: true
+
+- name: Restart two machines, and kill what does not stop within half a minute
+  nspawn.machined.machine:
+    name: [web, db]
+    state: restarted
+    wait_timeout: 30
+    force: true
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - What was done, or in check mode would be done, in order.
+  type: list
+  elements: str
+  returned: always
+  sample: ["enable web", "reload systemd", "start web"]
+machines:
+  description:
+    - What became of each machine, by its name.
+  type: dict
+  returned: always
+  contains:
+    state:
+      description:
+        - V(started), V(paused), V(stopped) or V(absent).
+        - V(starting), V(stopping) or V(failed) when it could not be brought to what was wanted.
+      type: str
+      returned: always
+      sample: started
+    changed:
+      description:
+        - Whether something was done for this machine.
+      type: bool
+      returned: always
+    failed:
+      description:
+        - Whether something could not be done for this machine.
+      type: bool
+      returned: always
+    msg:
+      description:
+        - What went wrong, with the last lines of the unit's journal and the likely cause.
+      type: str
+      returned: when it failed
+    steps:
+      description:
+        - What was done for this machine.
+      type: list
+      elements: str
+      returned: always
+    restarted_because:
+      description:
+        - Why it was restarted.
+      type: str
+      returned: when it was restarted
+    failed_units:
+      description:
+        - The units that failed inside a machine that was started and waited for.
+      type: list
+      elements: str
+      returned: when there are any
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _machines_module, _module
+
+ARGUMENTS = {
+    "name": {"type": "list", "elements": "str", "required": True},
+    "state": {"type": "str", "choices": ["started", "stopped", "restarted", "paused"]},
+    "enabled": {"type": "bool"},
+    **_machines_module.WAITING,
+}
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_one_of=[("state", "enabled")],
+        supports_check_mode=True,
+    )
+
+    def body() -> dict[str, t.Any]:
+        wanted = _machines_module.some(module.params["name"], module.params)
+        return _machines_module.converge(module, wanted)
+
+    _module.run(module, body)
+
+
+if __name__ == "__main__":
+    main()

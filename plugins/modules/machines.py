@@ -1,0 +1,299 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machines
+short_description: All machines of a host in one call
+version_added: 0.1.0
+description:
+  - Brings any number of systemd-nspawn machines to the state that is declared for them - image,
+    settings, unit, enablement, running or not.
+  - The host is looked at once, whatever the number of machines. Clones are made side by side;
+    there is one daemon-reload, and all machines are enabled, started and waited for together.
+  - A machine that fails does not stop the others. RV(machines) tells what became of each.
+  - Everything that can be seen to be impossible is refused before anything changes - names,
+    keys and values of settings that this host's systemd does not know, images that do not exist,
+    too few inotify instances, too little disk.
+author:
+  - nspawn.machined contributors (@nspawn-machined)
+extends_documentation_fragment:
+  - nspawn.machined.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - With O(restart=always) running machines are restarted each time.
+options:
+  machines:
+    description:
+      - The machines, each by its name.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The name of the machine. At most 64 letters, digits, hyphens and dots.
+        type: str
+        required: true
+      image:
+        description:
+          - The image that the machine's own image is cloned from when it has none.
+          - When the machine has an image, this changes nothing.
+          - What would make the clone the same machine as its template, its machine ID, is taken
+            from it. Images of the type C(raw) are cloned as they are.
+        type: str
+      settings:
+        description:
+          - The machine's settings, section by section and key by key as C(systemd.nspawn(5))
+            spells them, each with a value or a list of values.
+          - When given, the file C(/etc/systemd/nspawn/NAME.nspawn) says exactly this and the
+            defaults of the collection - C(NotifyReady=yes), C(PrivateUsers=pick) and
+            C(PrivateUsersOwnership=auto), each of which can be given another value, or none with
+            V(null).
+          - When left out, the defaults are written if the machine has no settings at all, and a
+            file that is there is left alone.
+        type: dict
+      unit:
+        description:
+          - A drop-in for the machine's unit C(systemd-nspawn@NAME.service), section by section and
+            key by key as C(systemd.service(5)) and its kin spell them.
+          - An empty mapping removes the drop-in; when left out, it is left alone.
+        type: dict
+      enabled:
+        description:
+          - Whether the machine starts with the host. When left out, that stays as it is.
+        type: bool
+      state:
+        description:
+          - V(started) and V(stopped) make the machine when it is not there.
+          - V(absent) stops the machine and removes its image, its settings, its drop-in and what
+            the collection remembers of it. Nothing else.
+        type: str
+        choices: [started, stopped, absent]
+        default: started
+      users:
+        description:
+          - Users of the host who are users of the machine as well, with their home. They are
+            added to C(BindUser=) of the settings.
+        type: list
+        elements: str
+        default: []
+      owner:
+        description:
+          - The user who may start, stop and enter the machine without being root. Remembered by
+            this module, granted by the role P(nspawn.machined.access#role).
+        type: str
+      vars:
+        description:
+          - Variables for the inventory. Remembered by this module.
+        type: dict
+      restart:
+        description:
+          - For this machine, instead of O(restart).
+        type: str
+        choices: [never, when_needed, always]
+      wait:
+        description:
+          - For this machine, instead of O(wait).
+        type: str
+        choices: [booted, registered, none]
+      wait_timeout:
+        description:
+          - For this machine, instead of O(wait_timeout).
+        type: float
+  restart:
+    description:
+      - Which running machines are restarted. V(when_needed) restarts those that run with other
+        settings or another drop-in than their files say now, whoever changed them and however long
+        ago.
+    type: str
+    choices: [never, when_needed, always]
+    default: when_needed
+  rolling:
+    description:
+      - Restart only this many machines at once. The next ones follow when these have booted; when
+        one does not come back, the rest are left to run as they are.
+      - V(0) restarts all together.
+    type: int
+    default: 0
+  purge:
+    description:
+      - Remove the machines that this module has made on this host and that O(machines) does not
+        name any more. Machines that somebody else made are never touched.
+    type: bool
+    default: false
+  wait:
+    description:
+      - How long to wait for a machine that is started. V(booted) waits until its boot has ended,
+        V(registered) until systemd-machined knows it, V(none) not at all.
+    type: str
+    choices: [booted, registered, none]
+    default: booted
+  wait_timeout:
+    description:
+      - The seconds that a machine may take to start, and to stop.
+      - One that has not booted by then has failed, and goes on booting.
+    type: float
+    default: 60
+  force:
+    description:
+      - Kill machines that have not stopped at the end of O(wait_timeout).
+    type: bool
+    default: false
+  check_limits:
+    description:
+      - Refuse what would exceed the host's inotify instances or disk.
+    type: bool
+    default: true
+seealso:
+  - module: nspawn.machined.machine
+  - module: nspawn.machined.nspawn_settings
+  - module: nspawn.machined.unit_override
+"""
+
+EXAMPLES = r"""
+- name: All machines of this host
+  nspawn.machined.machines:
+    machines:
+      - name: web
+        image: trixie
+        settings:
+          Network: {Zone: web}
+          Files: {Bind: [/srv/web]}
+        unit:
+          Service: {MemoryMax: 1G}
+        enabled: true
+      - name: db
+        image: trixie
+        settings:
+          Network: {Zone: web}
+        enabled: true
+      - name: old
+        state: absent
+
+- name: Take new settings into force, two machines at a time
+  nspawn.machined.machines:
+    machines: "{{ machines_wanted }}"
+    rolling: 2
+
+- name: Only these, and none that was declared before
+  nspawn.machined.machines:
+    machines: "{{ machines_wanted }}"
+    purge: true
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - What was done, or in check mode would be done, in order.
+  type: list
+  elements: str
+  returned: always
+  sample: ["record web", "clone web", "write /etc/systemd/nspawn/web.nspawn", "start web"]
+machines:
+  description:
+    - What became of each machine, by its name.
+  type: dict
+  returned: always
+  contains:
+    state:
+      description:
+        - V(started), V(paused), V(stopped) or V(absent).
+        - V(starting), V(stopping) or V(failed) when it could not be brought to what was wanted.
+      type: str
+      returned: always
+      sample: started
+    changed:
+      description:
+        - Whether something was done for this machine.
+      type: bool
+      returned: always
+    failed:
+      description:
+        - Whether something could not be done for this machine.
+      type: bool
+      returned: always
+    msg:
+      description:
+        - What went wrong, with the last lines of the unit's journal and the likely cause.
+      type: str
+      returned: when it failed
+    steps:
+      description:
+        - What was done for this machine.
+      type: list
+      elements: str
+      returned: always
+    restarted_because:
+      description:
+        - Why it was restarted.
+      type: str
+      returned: when it was restarted
+    failed_units:
+      description:
+        - The units that failed inside a machine that was started and waited for.
+      type: list
+      elements: str
+      returned: when there are any
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _machines_module, _module
+
+RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
+
+ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str"},
+    "settings": {"type": "dict"},
+    "unit": {"type": "dict"},
+    "enabled": {"type": "bool"},
+    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "users": {"type": "list", "elements": "str", "default": []},
+    "owner": {"type": "str"},
+    "vars": {"type": "dict"},
+    "restart": RESTART,
+    "wait": {"type": "str", "choices": ["booted", "registered", "none"]},
+    "wait_timeout": {"type": "float"},
+}
+
+ARGUMENTS = {
+    "machines": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
+    "restart": {**RESTART, "default": "when_needed"},
+    "rolling": {"type": "int", "default": 0},
+    "purge": {"type": "bool", "default": False},
+    "check_limits": {"type": "bool", "default": True},
+    **_machines_module.WAITING,
+}
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+
+    def body() -> dict[str, t.Any]:
+        parameters = module.params
+        wanted = [_machines_module.wanted_of(entry, parameters) for entry in parameters["machines"]]
+        return _machines_module.converge(
+            module,
+            wanted,
+            rolling=parameters["rolling"],
+            purge=parameters["purge"],
+            limits=parameters["check_limits"],
+        )
+
+    _module.run(module, body)
+
+
+if __name__ == "__main__":
+    main()
