@@ -17,7 +17,13 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _causes, _ini, _run
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _bus,
+    _causes,
+    _files,
+    _ini,
+    _run,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
@@ -27,6 +33,7 @@ TEMPLATE = "systemd-nspawn@.service"
 DROP_IN = "50-nspawn-machined"
 MACHINES_TARGET = "machines.target"
 
+UNREAD = "/run/nspawn.machined/unread-units"
 EXPORTS = "/run/systemd/nspawn/unix-export"
 
 # A unit that was killed needs a moment until systemd has taken note and cleaned up.
@@ -239,11 +246,40 @@ def details(units: t.Sequence[str]) -> dict[str, Details]:
     return {unit: found.get(unit, Details()) for unit in units}
 
 
+def younger_than_start(unit: str, paths: t.Iterable[str]) -> bool:
+    """Whether one of the files was changed after the unit was started.
+
+    systemd makes a link when it starts a unit. The files are judged by the change of their
+    inodes: one that is moved into place keeps its old time of modification.
+    """
+    started = _changed(f"/run/systemd/units/invocation:{unit}")
+    if started is None:
+        return False
+    return any((_changed(path) or 0) > started for path in paths)
+
+
+def _changed(path: str) -> int | None:
+    try:
+        return os.lstat(path).st_ctime_ns
+    except OSError:
+        return None
+
+
 # --- change ---------------------------------------------------------------------------------
+
+
+def mark_unread() -> None:
+    """Note that unit files change, so that a run that is cut off is followed by a reload."""
+    _files.touch(UNREAD)
+
+
+def unread() -> bool:
+    return os.path.exists(UNREAD)
 
 
 def daemon_reload() -> None:
     _bus.call(_bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
+    _files.remove(UNREAD)
 
 
 def enable(units: t.Sequence[str], *, reload: bool = True) -> None:

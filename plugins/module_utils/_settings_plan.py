@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The C(.nspawn) files of some machines: look, plan, change. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _machined,
+    _settings,
+    _units,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Plan,
+    Step,
+    Verbs,
+    ordered,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the files of these machines shall say; nothing: there shall be none."""
+
+    names: tuple[str, ...]
+    settings: Settings | None
+    exclusive: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """The file of one machine, and whether the machine runs with it."""
+
+    name: str
+    text: str | None = None
+    mode: int = 0o644
+    running: bool = False
+    outdated: bool = False
+    """It runs, and the file was changed after its start."""
+    shadowed: str | None = None
+    """Another file for the machine, which is not read as long as there is ours."""
+
+    @property
+    def path(self) -> str:
+        return _settings.path_of(self.name)
+
+
+def snapshot(names: t.Sequence[str]) -> tuple[Seen, ...]:
+    states = _units.snapshot([_machined.unit_of(name) for name in names])
+    return tuple(_seen(name, states[_machined.unit_of(name)]) for name in names)
+
+
+def _seen(name: str, state: _units.UnitState) -> Seen:
+    path = _settings.path_of(name)
+    return Seen(
+        name=name,
+        text=_files.read(path),
+        mode=_mode(path),
+        running=state.running,
+        outdated=state.running and _units.younger_than_start(state.name, [path]),
+        shadowed=_shadowed(name),
+    )
+
+
+def _mode(path: str) -> int:
+    """A file that a person has closed to others stays closed."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return 0o644
+
+
+def _shadowed(name: str) -> str | None:
+    others = (
+        f"{_settings.RUNTIME_DIRECTORY}/{name}.nspawn",
+        f"{_machined.MACHINES_DIRECTORY}/{name}.nspawn",
+    )
+    return next((path for path in others if os.path.lexists(path)), None)
+
+
+def plan(seen: t.Sequence[Seen], wanted: Wanted) -> Plan:
+    steps = (_step(one, text_of(one, wanted)) for one in seen)
+    return ordered(step for step in steps if step)
+
+
+def text_of(seen: Seen, wanted: Wanted) -> str | None:
+    """The text that the file shall have."""
+    if wanted.settings is None:
+        return None
+    text = _settings.merge(seen.text, wanted.settings, wanted.exclusive, what=seen.path)
+    # Without a word in it a file would do nothing but keep others from being read.
+    return text if text or seen.text is not None else None
+
+
+def _step(seen: Seen, text: str | None) -> Step | None:
+    if text == seen.text:
+        return None
+    verb = "remove" if text is None else "write"
+    arguments = {"text": text, "mode": seen.mode}
+    return Step(verb, seen.path, arguments, before=seen.text, after=text)
+
+
+Backup = t.Callable[[str], str]
+
+
+def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
+    """How to change the files; O(backups) gets the copy of each that was there."""
+
+    def write(step: Step) -> None:
+        keep(step)
+        _files.write(step.subject, step.arguments["text"], mode=step.arguments["mode"])
+
+    def remove(step: Step) -> None:
+        keep(step)
+        _files.remove(step.subject)
+
+    def keep(step: Step) -> None:
+        if backup and step.before is not None:
+            backups[step.subject] = backup(step.subject)
+
+    return {"write": write, "remove": remove}
+
+
+def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
+    """What the user should know before it surprises them."""
+    if wanted.settings is None:
+        return []
+    found = []
+    for one in seen:
+        text = text_of(one, wanted)
+        found += [
+            f"{one.path}: {hint}" for hint in _settings.advice(_parsed(text, one.path), version)
+        ]
+        if one.text is None and text is not None and one.shadowed:
+            found.append(f"{one.shadowed} is not read any more as soon as there is {one.path}")
+    return found
+
+
+def result(
+    seen: t.Sequence[Seen], wanted: Wanted, done: Plan, backups: t.Mapping[str, str]
+) -> dict[str, t.Any]:
+    """What the module returns beside the plan."""
+    changed = {step.subject for step in done}
+    machines = {}
+    for one in seen:
+        text = text_of(one, wanted)
+        machines[one.name] = {
+            "path": one.path,
+            "exists": text is not None,
+            "settings": _parsed(text, one.path).as_lists(),
+            "running": one.running,
+            "restart_needed": one.running and (one.outdated or one.path in changed),
+        }
+        if one.path in backups:
+            machines[one.name]["backup_file"] = backups[one.path]
+    restart = [name for name, machine in machines.items() if machine["restart_needed"]]
+    return {"machines": machines, "restart_needed": restart}
+
+
+def _parsed(text: str | None, path: str) -> Settings:
+    return _settings.parse(text or "", path)
+
+
+def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
+    """Check everything that the user gave, before anything is looked at or changed."""
+    names = tuple(dict.fromkeys(params["name"]))
+    if not names:
+        raise Failure("name: expected at least one machine")
+    for name in names:
+        _machined.check_name(name)
+    if params["state"] == "absent":
+        if params["settings"] or params["exclusive"] or params["defaults"]:
+            raise Failure(
+                "state=absent takes away the whole file; to remove one key, give it null as value"
+                " with state=present"
+            )
+        return Wanted(names, None)
+    settings = _settings.normalise(params["settings"] or {})
+    if params["defaults"]:
+        settings = _settings.with_defaults(settings)
+    elif not settings and not params["exclusive"]:
+        raise Failure("settings: expected at least one section with a key")
+    _settings.check(settings, version)
+    return Wanted(names, settings, params["exclusive"])
