@@ -38,7 +38,7 @@ $(VENV): tests/requirements/tools.txt tests/requirements/uv.txt | system
 	@tests/tools/make-venv $(PYTHON) .venv tests/requirements/tools.txt
 	@touch $@
 
-build/env: tests/tools/make-env
+build/env: tests/tools/make-env tests/tools/pip_settings.py $(VENV)
 	@tests/tools/make-env
 
 .PHONY: pin

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
+from pip_settings import pip_options
 
 ROOT = Path(__file__).resolve().parents[2]
 # Hosts that stand for a registry itself, not for where one machine gets it from.
@@ -40,8 +41,7 @@ def mirrors() -> set[str]:
     texts = []
     for pattern in ("sources.list", "sources.list.d/*", "apt.conf", "apt.conf.d/*"):
         texts += [path.read_text(errors="replace") for path in Path("/etc/apt").glob(pattern)]
-    pip = [sys.executable, "-m", "pip", "config", "list"]
-    texts.append(subprocess.run(pip, check=False, capture_output=True, text=True).stdout)
+    texts += pip_options().values()
     uncommented = re.sub(r"(?m)^\s*(#|//).*$", "", "\n".join(texts))
     return hosts_in(uncommented) - PUBLIC
 

@@ -8,7 +8,6 @@ symbolic link, so the tree is copied; it wants real interpreters, and a script t
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ from ansible_test._util.target.common.constants import (
 )
 from check_tree import ROOT, tracked
 from outcomes import Outcome, record
+from pip_settings import pip_options
 
 BUILD = ROOT / "build" / "sanity"
 COPY = BUILD / "ansible_collections" / "nspawn" / "machined"
@@ -82,17 +82,6 @@ def find_interpreters() -> dict[str, str]:
         real = next((real for real in reals if real), None)
         if real:
             found[version] = real
-    return found
-
-
-def pip_options() -> dict[str, str]:
-    """How this machine's pip is configured, by files and by PIP_* variables."""
-    command = [sys.executable, "-m", "pip", "config", "list"]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = {}
-    for source in ("global", "install", ":env:"):
-        for match in re.finditer(rf"(?m)^{source}\.([\w-]+)=(.*)$", listing):
-            found[match[1]] = str(ast.literal_eval(match[2]))
     return found
 
 
