@@ -262,6 +262,16 @@ def _piece(raw: str, logical: str, number: int, section: str) -> Piece:
     return Piece(raw, ASSIGNMENT, number, section, key, value.strip(WHITESPACE))
 
 
+# --- names ----------------------------------------------------------------------------------
+
+
+def nearest(word: str, known: t.Iterable[str]) -> str | None:
+    """The known name that a misspelt one was probably meant to be."""
+    names = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), names, 1, 0.7)
+    return names[near[0]] if near else None
+
+
 # --- write ----------------------------------------------------------------------------------
 
 

@@ -11,7 +11,6 @@ word of systemd's and what is a typing error. All of it is pure but C(locate).
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 import shlex
@@ -209,23 +208,21 @@ def _too_new(what: str, needed: int, version: int) -> str:
 
 def _sections_hint(section: str, key: str) -> str:
     owners = [name for name, keys in table.TABLE.items() if key in keys]
-    near = owners or difflib.get_close_matches(section.title(), table.TABLE, 1, 0.5)
-    if near:
-        return f"[{near[0]}]"
-    return ", ".join(f"[{name}]" for name in table.TABLE)
+    near = owners[0] if owners else _ini.nearest(section, table.TABLE)
+    return f"[{near}]" if near else ", ".join(f"[{name}]" for name in table.TABLE)
 
 
 def _key_hint(section: str, key: str) -> str:
     owners = [name for name, keys in table.TABLE.items() if key in keys]
     if owners:
         return f"it belongs into [{owners[0]}]"
-    lower = {name.lower(): (other, name) for other, keys in table.TABLE.items() for name in keys}
-    here = {name.lower(): (section, name) for name in table.TABLE[section]}
-    for names in (here, lower):
-        near = difflib.get_close_matches(key.lower(), names, 1, 0.7)
-        if near:
-            where, name = names[near[0]]
-            return f"the nearest is [{where}] {name}="
+    here = _ini.nearest(key, table.TABLE[section])
+    if here:
+        return f"the nearest is {here}="
+    for other, keys in table.TABLE.items():
+        there = _ini.nearest(key, keys)
+        if there:
+            return f"the nearest is [{other}] {there}="
     return f"it has {', '.join(sorted(table.TABLE[section]))}"
 
 

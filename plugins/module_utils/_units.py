@@ -23,6 +23,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _files,
     _ini,
     _run,
+    _units_table,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
@@ -102,6 +103,71 @@ def render(raw: t.Mapping[str, t.Any], what: str = "settings") -> str:
         for value in values or ("",):
             _ini.check_safe(section, key, value, what)
     return _ini.render(settings)
+
+
+_SIZE = re.compile(r"infinity|[0-9]+(?:\.[0-9]+)?\s*(?:[KMGTPEB]|%|‰|‱)?")
+_SHAPES: t.Mapping[str, tuple[re.Pattern[str], str]] = {
+    **{
+        f"{when}Memory{what}": (_SIZE, "a size like 512M or 1.5G, a percentage, or infinity")
+        for when in ("", "Startup")
+        for what in ("Min", "Low", "High", "Max", "SwapMax", "ZSwapMax")
+    },
+    "TasksMax": (re.compile(r"infinity|[0-9]+%?"), "a number, a percentage, or infinity"),
+    "CPUQuota": (re.compile(r"[0-9]+(?:\.[0-9]+)?%"), "a percentage like 150%"),
+    **{
+        name: (re.compile(r"idle|[0-9]{1,5}"), "a number from 1 to 10000")
+        for name in ("CPUWeight", "IOWeight", "StartupCPUWeight", "StartupIOWeight")
+    },
+}
+
+
+def check(settings: Settings, unit: str, systemd_version: int, what: str = "settings") -> None:
+    """Refuse sections and keys that this systemd would ignore in a drop-in of the unit."""
+    kind = unit.rpartition(".")[2].title()
+    found: list[str] = []
+    for (section, key), values in settings.places():
+        found += _problems(section, key, values, kind, systemd_version)
+    if found:
+        raise Failure(f"{what}: {'; '.join(found)}", problems=found)
+
+
+def _problems(
+    section: str, key: str, values: t.Sequence[str], kind: str, version: int
+) -> t.Iterator[str]:
+    if section.startswith("X-"):
+        return
+    sections = dict.fromkeys(("Unit", kind, "Install"))
+    if section not in sections:
+        near = _ini.nearest(section, sections)
+        expected = f"[{near}]" if near else ", ".join(f"[{name}]" for name in sections)
+        yield f"a drop-in of a {kind.lower()} has no section [{section}]; expected {expected}"
+        return
+    keys = _units_table.TABLE.get(section)
+    if keys is None or key.startswith("X-"):
+        return
+    if key not in keys:
+        yield f"there is no key {key}= in [{section}]; {_hint(section, key, list(sections))}"
+    elif version < keys[key]:
+        yield (f"[{section}] {key}= needs systemd {keys[key]} or later, this host has {version}")
+    shape, expected = _SHAPES.get(key, (None, ""))
+    if shape is not None:
+        for value in values:
+            if value and not shape.fullmatch(value):
+                yield f"[{section}] {key}={value}: expected {expected}"
+
+
+def _hint(section: str, key: str, sections: t.Sequence[str]) -> str:
+    tables = {name: _units_table.TABLE.get(name, {}) for name in sections}
+    owners = [name for name, keys in tables.items() if key in keys]
+    if owners:
+        return f"it belongs into [{owners[0]}]"
+    near = _ini.nearest(key, tables[section])
+    return f"the nearest is {near}=" if near else "see systemd.directives(7) for all there are"
+
+
+def shown(text: str) -> str:
+    """A drop-in as it may be shown: without secrets."""
+    return re.sub(r"(?m)^(SetCredential=[^:\n]*:).*$", r"\1********", text)
 
 
 # --- state ----------------------------------------------------------------------------------
@@ -244,6 +310,15 @@ def details(units: t.Sequence[str]) -> dict[str, Details]:
             control_group=shown.get("ControlGroup", ""),
         )
     return {unit: found.get(unit, Details()) for unit in units}
+
+
+def unloadable(units: t.Sequence[str]) -> dict[str, str]:
+    """Those of the units that systemd refuses to load, and its word for why."""
+    real = [unit for unit in units if "@." not in unit]
+    if not real:
+        return {}
+    (rows,) = _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(real)), *real)
+    return {row[0]: row[2] for row in rows if row[2] in ("bad-setting", "error")}
 
 
 def younger_than_start(unit: str, paths: t.Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Brings the C(.nspawn) files of one or more machines in C(/etc/systemd/nspawn) into the wanted
     state.
-  - Sections and keys are those of C(systemd.nspawn(5)). They are checked before anything changes -
+  - Sections and keys are those of systemd.nspawn(5). They are checked before anything changes -
     systemd itself would only write a line to its journal about a key that it does not know, and
     start the machine without it.
   - What is in a file already stays, with its comments, order and spelling, unless O(exclusive) is
