@@ -86,6 +86,7 @@ def _write_inventory(host: places.Host) -> None:
                 "testhost_suite": suite,
                 "testhost_mirror": guest_sources[0].uri,
                 "testhost_sources": mirrors.deb822(guest_sources),
+                "testhost_name_servers": network.machine_name_servers(),
                 "testhost_url": web.url(link),
                 "testhost_www": str(places.WWW),
             },
