@@ -14,6 +14,9 @@ import typing as t
 OLDEST = 14
 """The oldest mkosi that the collection can drive: Debian 12's."""
 
+FIRST_MODERN = 19
+"""The next that it can drive: from here on the scripts and the summary are as they are today."""
+
 NEWEST = 27
 """The newest mkosi that the table was read from. A newer one may know more than the table."""
 

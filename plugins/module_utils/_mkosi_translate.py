@@ -27,8 +27,6 @@ Settings = t.Mapping[str, t.Mapping[str, Values]]
 Definitions = t.Mapping[str, Settings]
 """systemd-repart's files: their names and what they say."""
 
-GIB = 1024**3
-
 # --- what a setting became ------------------------------------------------------------------
 
 # Each tuple is one setting under all its names. The name that the installed mkosi knows is taken.
@@ -173,6 +171,7 @@ class Wanted:
     root_password: t.Optional[str] = None
     root_password_hashed: bool = False
     qcow2: bool = False
+    compress_qcow2: bool = False
     read_only: bool = False
 
 
@@ -295,6 +294,7 @@ def translate(
     machine: str = "x86_64",
     compression: str = "zstd",
     own_repart: bool = False,
+    qcow2: bool = False,
 ) -> Translated:
     """Put a configuration into the words of this version of mkosi.
 
@@ -303,6 +303,7 @@ def translate(
     """
     _check_safe(config)
     work = _Translation(version, compression)
+    work.qcow2 = qcow2
     for section, keys in config.items():
         for name, values in keys.items():
             work.take(section, name, values)
@@ -340,6 +341,7 @@ class _Translation:
         self.password: t.Optional[str] = None
         self.hashed = False
         self.qcow2 = False
+        self.compress_qcow2 = False
         self.read_only = False
         self.filesystem: t.Optional[str] = None
         self.root_size: t.Optional[str] = None
@@ -384,7 +386,7 @@ class _Translation:
             {section: self.settings[section] for section in sections},
             tuple(dict.fromkeys(self.warnings)),
             self.repart,
-            Wanted(self.password, self.hashed, self.qcow2, self.read_only),
+            Wanted(self.password, self.hashed, self.qcow2, self.compress_qcow2, self.read_only),
         )
 
     # --- one setting ---
@@ -523,7 +525,7 @@ class _Translation:
     def _output(self, section: str, name: str, values: Values) -> None:
         value = values[-1]
         directory, file_name = os.path.split(value)
-        bare = _OUTPUT_SUFFIXES.sub("", file_name) or file_name
+        bare = without_endings(file_name)
         if not self.new or (not directory and bare == file_name):
             self._place(section, name, (value,))
             return
@@ -590,7 +592,7 @@ class _Translation:
             self._set("CompressOutput", "xz")
 
     def _qcow2(self, section: str, name: str, values: Values) -> None:
-        self.qcow2 = _is_true(values[-1])
+        self.qcow2 = self.qcow2 or _is_true(values[-1])
         if self.new:
             self._became(section, name, "left to the module's qcow2 option, which runs qemu-img,")
 
@@ -627,6 +629,8 @@ class _Translation:
     # --- what several settings mean together ---
 
     def finish(self, machine: str, own_repart: bool) -> None:
+        if self.qcow2:
+            self._compress_inside()
         if self.new:
             self._add_base_packages(machine)
             if not own_repart:
@@ -639,6 +643,13 @@ class _Translation:
             "subvolume,directory",
         ):
             self._set("Format", "subvolume")
+
+    def _compress_inside(self) -> None:
+        """A qcow2 file is compressed by itself; a compressed disk could not be converted."""
+        for keys in self.settings.values():
+            for name in ("Compress", "CompressOutput"):
+                word = keys.pop(name, ("no",))[-1]
+                self.compress_qcow2 |= word.lower() not in ("0", "no", "false", "off", "none")
 
     def _single(self, name: str) -> t.Optional[str]:
         for keys in self.settings.values():
@@ -676,10 +687,11 @@ class _Translation:
             return
         root: dict[str, Values] = {"Type": ("root",), "Format": (self.filesystem or "ext4",)}
         root["CopyFiles"] = ("/",)
-        if self.root_size:
-            root["SizeMinBytes"] = root["SizeMaxBytes"] = (self.root_size,)
+        if self.filesystem == "squashfs":
+            root["Minimize"] = ("best",)
         else:
-            root["Minimize"] = ("best" if self.filesystem == "squashfs" else "guess",)
+            # As large as mkosi 14 made it; the smallest possible has no room to run in.
+            root["SizeMinBytes"] = root["SizeMaxBytes"] = (self.root_size or "3G",)
         if self.read_only:
             root["ReadOnly"] = ("yes",)
         if _is_true(self._single("Bootable") or "no"):
@@ -704,6 +716,11 @@ _SECTION_ORDER = (
     "Runtime",
     "Host",
 )
+
+
+def without_endings(name: str) -> str:
+    """The name of an output without what mkosi 14 and older had in it."""
+    return _OUTPUT_SUFFIXES.sub("", name) or name
 
 
 def _is_true(value: str) -> bool:

@@ -1,0 +1,272 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""mkosi on this host: its version, what it makes of a directory, and the record of what was built.
+
+Private to the collection. Only looks; building stands in C(_mkosi_build).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _files, _run
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_summary as summary_
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files import Layout
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+STATE_DIRECTORY = "/var/lib/nspawn.machined/mkosi"
+RUNTIME_DIRECTORY = "/run/nspawn.machined"
+SUMMARY_TIMEOUT = 120
+
+# mkosi's own output, caches and workspaces do not decide what it makes.
+_PRODUCTS = re.compile(r"mkosi\.(output|cache|pkgcache|builddir|workspace|tools|private)\b.*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    number: int
+    text: str
+
+
+@functools.cache
+def version() -> Version:
+    """The installed mkosi; refuse one that the collection cannot drive."""
+    if _run.find("mkosi") is None:
+        raise Failure(
+            "mkosi is not installed on this host; install it, or let the role"
+            " nspawn.machined.mkosi do it"
+        )
+    said = _run.run(["mkosi", "--version"]).stdout.strip()
+    found = re.search(r"mkosi (\d+)(\S*)", said)
+    if not found:
+        raise Failure(f"mkosi --version said {said!r}; expected 'mkosi' and a number")
+    number = int(found.group(1))
+    if number < table.OLDEST or table.OLDEST < number < table.FIRST_MODERN:
+        raise Failure(
+            f"this host has mkosi {number}; expected {table.OLDEST}, or at least"
+            f" {table.FIRST_MODERN}"
+        )
+    return Version(number, found.group(1) + found.group(2))
+
+
+# --- the record -----------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What the module did in a mkosi directory. For root alone: the digest covers passwords."""
+
+    directory: str
+    salt: str
+    files: tuple[str, ...] = ()
+    """What it wrote, relative to the directory."""
+    digest: t.Optional[str] = None
+    """What the last finished build was made from."""
+    outputs: tuple[str, ...] = ()
+    """What the last finished build left, absolute."""
+    version: t.Optional[str] = None
+
+
+def identity(directory: str) -> str:
+    """A name for a directory that is a file name and a unit's name as well."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", directory).strip("-")[-60:].lstrip("-") or "root"
+    return f"{readable}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
+
+
+def _record_path(directory: str) -> str:
+    return os.path.join(STATE_DIRECTORY, f"{identity(directory)}.json")
+
+
+def is_recorded(directory: str) -> bool:
+    return os.path.lexists(_record_path(directory))
+
+
+def read_record(directory: str) -> Record:
+    """The record of a directory; a new one, not yet written, when there is none."""
+    text = _files.read(_record_path(directory))
+    try:
+        fields = json.loads(text or "")
+        return Record(
+            directory,
+            str(fields["salt"]),
+            tuple(fields.get("files", ())),
+            fields.get("digest"),
+            tuple(fields.get("outputs", ())),
+            fields.get("version"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Not there, or cut off: then nothing is known and it is built again.
+        return Record(directory, secrets.token_hex(16))
+
+
+def write_record(record: Record) -> None:
+    text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n"
+    os.makedirs(os.path.dirname(STATE_DIRECTORY), mode=0o700, exist_ok=True)
+    path = _record_path(record.directory)
+    if _files.read(path) != text:
+        _files.write(path, text, mode=0o600, directory_mode=0o700)
+
+
+def forget(directory: str) -> None:
+    _files.remove(_record_path(directory))
+
+
+# --- the directory as it would be -----------------------------------------------------------
+
+
+@contextlib.contextmanager
+def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
+    """A directory that looks as this one will, without touching it: for mkosi to read.
+
+    What is wanted stands in it as files, all else as links to what is there.
+    """
+    os.makedirs(RUNTIME_DIRECTORY, mode=0o755, exist_ok=True)
+    place = tempfile.mkdtemp(prefix="mkosi-view-", dir=RUNTIME_DIRECTORY)
+    try:
+        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _populate(
+    place: str, real: str, wanted: Layout, unwanted: t.AbstractSet[str], inside: str = ""
+) -> None:
+    here = {path.split("/", 1)[0] for path in wanted}
+    try:
+        names = set(os.listdir(real))
+    except (FileNotFoundError, NotADirectoryError):
+        names = set()
+    below = {path.split("/", 1)[0] for path in unwanted if "/" in path}
+    for name in sorted(names | here):
+        target = os.path.join(place, name)
+        parts = {p.split("/", 1)[1]: f for p, f in wanted.items() if p.startswith(f"{name}/")}
+        gone = {p.split("/", 1)[1] for p in unwanted if p.startswith(f"{name}/")}
+        if name in wanted:
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
+                stream.write(wanted[name].text)
+            os.chmod(target, wanted[name].mode)
+        elif parts or name in below:
+            os.mkdir(target)
+            _populate(target, os.path.join(real, name), parts, gone, f"{inside}{name}/")
+            if not os.listdir(target):
+                os.rmdir(target)
+        elif name in unwanted:
+            continue
+        elif not inside and _PRODUCTS.fullmatch(name):
+            # mkosi 14 makes directories in its caches when it is only asked what it would do.
+            if os.path.isdir(os.path.join(real, name)):
+                os.mkdir(target)
+        else:
+            os.symlink(os.path.join(real, name), target)
+
+
+def understood(place: str, number: int) -> summary_.Summary:
+    """Ask mkosi what it makes of a directory."""
+    argv = ["mkosi", "--directory", place]
+    argv += ["--json", "summary"] if number > table.OLDEST else ["summary"]
+    try:
+        # Terminal and history of whoever runs the playbook must not change the answer.
+        said = _run.run(
+            argv, cwd=place, timeout=SUMMARY_TIMEOUT, environment={"TERM": "dumb", "NO_COLOR": "1"}
+        )
+    except _run.CommandFailed as failed:
+        said_ = failed.result.stderr.strip() or failed.result.stdout.strip()
+        reason = "; ".join(said_.splitlines()[-5:]).replace(f"{place}/", "")
+        raise Failure(f"mkosi {number} refuses the configuration: {reason}") from None
+    try:
+        if number > table.OLDEST:
+            return summary_.from_json(said.stdout)
+        return summary_.from_text(said.stdout or said.stderr)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"mkosi {number} summary cannot be read: {error}") from None
+
+
+# --- the digest -----------------------------------------------------------------------------
+
+
+def digest(summary: summary_.Summary, place: str, directory: str, mkosi: Version, salt: str) -> str:
+    """What a build is made from: the summary, and every file and tree that it reads.
+
+    Salted, so that it tells nobody a password who tries some.
+    """
+    sum_ = hashlib.sha256(f"{salt}\n{mkosi.text}\n".encode())
+    essence = summary_.essence(summary, place, directory)
+    sum_.update(json.dumps(essence, sort_keys=True).encode("utf-8", "surrogateescape"))
+    own = sorted(
+        os.path.join(place, name)
+        for name in os.listdir(place)
+        if name.startswith("mkosi.")
+        and not _PRODUCTS.fullmatch(name)
+        # Its meaning is in the summary; comments and order do not build anything anew.
+        and name not in ("mkosi.conf", "mkosi.default")
+    )
+    outside = [path for path in summary_.paths(summary) if not path.startswith(place + "/mkosi.")]
+    for path in own + outside:
+        for line in _lines(path, place, directory):
+            sum_.update(line)
+    return f"sha256:{sum_.hexdigest()}"
+
+
+def _lines(path: str, place: str, directory: str) -> t.Iterator[bytes]:
+    """A tree as lines of text: names, kinds, modes and contents, not owners and times."""
+    name = path.replace(place, directory, 1)
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        yield f"{name} missing\n".encode("utf-8", "surrogateescape")
+        return
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(path)
+        # A link of the view stands for what it points to; any other is a link in a tree.
+        if path.startswith(f"{place}/") and target == name:
+            yield from _lines(target, place, directory)
+            return
+        yield f"{name} -> {target}\n".encode("utf-8", "surrogateescape")
+        return
+    yield f"{name} {status.st_mode:o}\n".encode("utf-8", "surrogateescape")
+    if stat.S_ISDIR(status.st_mode):
+        for entry in sorted(os.listdir(path)):
+            yield from _lines(os.path.join(path, entry), place, directory)
+    elif stat.S_ISREG(status.st_mode):
+        yield _contents(path)
+
+
+def _contents(path: str) -> bytes:
+    sum_ = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            sum_.update(chunk)
+    return sum_.digest()
+
+
+# --- what is there --------------------------------------------------------------------------
+
+
+def present(directory: str, paths: t.Iterable[str]) -> dict[str, tuple[str, int, int]]:
+    """Text, mode and owner of those of our files that are there."""
+    found = {}
+    for path in paths:
+        full = os.path.join(directory, path)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            status = os.lstat(full)
+            if stat.S_ISREG(status.st_mode):
+                text = _files.read(full)
+                found[path] = (text or "", stat.S_IMODE(status.st_mode), status.st_uid)
+            else:
+                found[path] = ("", -1, status.st_uid)
+    return found

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Between the arguments of the module C(mkosi_image) and what knows mkosi.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _mkosi,
+    _mkosi_build,
+    _mkosi_files,
+    _mkosi_translate,
+    _module,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, ordered
+
+HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+PASSWORDS = ("Password", "RootPassword")
+WORKERS = 2
+"""A build keeps a processor busy, and its downloads another's waiting."""
+
+Seen = t.Union[_mkosi.Snapshot, _mkosi.Remains]
+Looked = tuple[_mkosi.Request, Seen, Plan]
+
+
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
+    """Bring all builds of one call into their wanted state."""
+    entries: list[dict[str, t.Any]] = module.params["builds"] or [module.params]
+    requests = [request_of(entry) for entry in entries]
+    for entry in entries:
+        hide_passwords(entry)
+    for request in requests:
+        _mkosi.check(request)
+    _mkosi.check_all(requests)
+    with contextlib.ExitStack() as locks:
+        # Always in the same order, so that two runs cannot wait for each other.
+        for directory in sorted(request.directory for request in requests):
+            locks.enter_context(_mkosi_build.lock_of(directory))
+        return _converge(module, [_look(request) for request in requests])
+
+
+def _look(request: _mkosi.Request) -> Looked:
+    try:
+        if request.state == "absent":
+            remains = _mkosi.remains(request)
+            return request, remains, _mkosi.plan_absent(request, remains)
+        seen = _mkosi.snapshot(request)
+        return request, seen, _mkosi.plan(request, seen)
+    except Failure as failure:
+        raise Failure(f"{request.directory}: {failure.message}", **failure.details) from None
+
+
+def _converge(module: AnsibleModule, looked: t.Sequence[Looked]) -> dict[str, t.Any]:
+    for request, seen, _plan in looked:
+        for warning in warnings_of(request, seen):
+            module.warn(f"{request.directory}: {warning}")
+    plan = ordered(step for _request, _seen, plan in looked for step in plan)
+    if not module.check_mode:
+        for request, seen, _plan in looked:
+            if isinstance(seen, _mkosi.Snapshot):
+                _mkosi.claim(request, seen)
+    result = _module.converge(module, plan, _mkosi.VERBS, workers=WORKERS)
+    told = []
+    for request, seen, _plan in looked:
+        if isinstance(seen, _mkosi.Snapshot):
+            if not module.check_mode:
+                _mkosi.settle(request, seen)
+            told.append(_mkosi.tell(request, seen))
+    return {**result, "builds": told} if told else result
+
+
+def warnings_of(request: _mkosi.Request, seen: Seen) -> list[str]:
+    if isinstance(seen, _mkosi.Remains) or request.state != "built":
+        return []
+    said = list(seen.warnings)
+    if _mkosi.held_back(request, seen):
+        said.append(
+            f"image {request.import_as} was left as it is, though it was built from something"
+            " else; update: true builds it anew and replaces it"
+        )
+    return said
+
+
+# --- arguments ------------------------------------------------------------------------------
+
+
+def request_of(entry: t.Mapping[str, t.Any]) -> _mkosi.Request:
+    """One build from its arguments; what cannot be meant is refused here."""
+    repart = {
+        name: _mkosi_translate.normalise(sections, f"repart: {name}")
+        for name, sections in entry["repart"].items()
+    }
+    contents = _mkosi_files.Contents(
+        scripts={name: _script(name, value) for name, value in entry["scripts"].items()},
+        sandbox=_tree("sandbox_files", entry),
+        skeleton=_tree("skeleton_files", entry),
+        extra=_tree("extra_files", entry),
+        repart=repart,
+        users=_mkosi_files.users_of(entry["users"]),
+    )
+    known = {field.name for field in dataclasses.fields(_mkosi.Request)}
+    given = {key: value for key, value in entry.items() if key in known and value is not None}
+    given.update(config=sections_of(entry["config"]), contents=contents)
+    return _mkosi.Request(**given)
+
+
+def sections_of(config: t.Any) -> t.Optional[dict[str, dict[str, _mkosi_translate.Values]]]:
+    if config is None:
+        return None
+    if isinstance(config, str):
+        config = _mkosi_translate.parse(config, "config")
+    if not isinstance(config, t.Mapping):
+        raise Failure(
+            f"config is {type(config).__name__}; expected sections with their settings, or the"
+            " text of a mkosi.conf"
+        )
+    return _mkosi_translate.normalise(config)
+
+
+def _script(name: str, value: t.Any) -> _mkosi_files.Script:
+    text, rest = _content(f"scripts: {name}", value, ("chroot",))
+    chroot = rest.get("chroot")
+    if chroot not in (None, True, False):
+        raise Failure(f"scripts: {name}: chroot is {chroot!r}; expected true or false")
+    return _mkosi_files.Script(text, chroot)
+
+
+def _tree(option: str, entry: t.Mapping[str, t.Any]) -> dict[str, _mkosi_files.File]:
+    files = {}
+    for path, value in entry[option].items():
+        what = f"{option}: {path}"
+        text, rest = _content(what, value, ("mode",))
+        files[path] = _mkosi_files.File(text, _mode(what, rest.get("mode")))
+    return files
+
+
+def _content(what: str, value: t.Any, others: t.Sequence[str]) -> tuple[str, t.Mapping[str, t.Any]]:
+    """The text of a file, given as it is, as content, or as the path of a file of the host."""
+    if not isinstance(value, t.Mapping):
+        value = {"content": value}
+    unknown = sorted(set(value) - {"content", "src", *others})
+    if unknown or ("content" in value) == ("src" in value):
+        raise Failure(
+            f"{what}: expected a text, or a dictionary with either content or src and perhaps"
+            f" {' and '.join(others)}; found {', '.join(map(str, value)) or 'nothing'}"
+        )
+    if "src" in value:
+        text = _files.read(str(value["src"]))
+        if text is None:
+            raise Failure(f"{what}: this host has no file {value['src']}")
+        return text, value
+    if not isinstance(value["content"], str):
+        raise Failure(f"{what}: the content is {value['content']!r}; expected a text")
+    text = value["content"]
+    return text if text.endswith("\n") else f"{text}\n", value
+
+
+def _mode(what: str, mode: t.Any) -> int:
+    if mode is None:
+        return 0o644
+    try:
+        number = int(mode, 8) if isinstance(mode, str) else -1
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 0o7777:
+        raise Failure(f"{what}: mode is {mode!r}; expected octal digits in quotes, such as '0644'")
+    return number
+
+
+def hide_passwords(entry: dict[str, t.Any]) -> None:
+    """Take passwords out of what is told back as the arguments of the module."""
+    config = entry["config"]
+    if isinstance(config, str) and any(f"{name}=" in config for name in PASSWORDS):
+        entry["config"] = HIDDEN
+    elif isinstance(config, dict):
+        entry["config"] = {section: _hidden(keys) for section, keys in config.items()}
+
+
+def _hidden(keys: t.Any) -> t.Any:
+    if not isinstance(keys, dict):
+        return keys
+    return {name: HIDDEN if name in PASSWORDS else value for name, value in keys.items()}
