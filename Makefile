@@ -84,15 +84,15 @@ sanity: venv ## ansible-test sanity on every Python that is found (ARGS=)
 
 .PHONY: unit
 unit: venv ## unit and property tests (ARGS=)
-	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) tests/unit $(ARGS)
+	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) $(or $(ARGS),tests/unit)
 
 .PHONY: testhost
 testhost: host-system ## the tests of the test hosts themselves (ARGS=)
-	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=testhost $(PYTEST) tests/testhost_test $(ARGS)
+	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=testhost $(PYTEST) $(or $(ARGS),tests/testhost_test)
 
 .PHONY: molecule
 molecule: host-system ## Molecule scenarios on test hosts (SCENARIO=, HOST=)
-	@$(ENV) $(if $(call given,HOST),MOLECULE_HOSTS='$(HOST)') python3 tests/tools/molecule.py $(SCENARIO)
+	@$(ENV) $(if $(call given,HOST),MOLECULE_HOSTS='$(HOST)') python3 tests/tools/scenarios.py $(SCENARIO)
 
 .PHONY: test
 test: venv ## all of it, in this order: lint sanity unit testhost molecule (STAGES=)

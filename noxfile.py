@@ -29,6 +29,12 @@ def tree_check(session: nox.Session) -> None:
     session.run("python3", "tests/tools/check_tree.py", *session.posargs)
 
 
+@nox.session(name="bare-check", python=False)
+def bare_check(session: nox.Session) -> None:
+    """Check that the collection works with only meta, plugins, roles and playbooks left."""
+    session.run("python3", "tests/tools/check_bare.py")
+
+
 @nox.session(name="shellcheck", python=False)
 def shellcheck(session: nox.Session) -> None:
     """Check the shell scripts."""
