@@ -152,10 +152,11 @@ class Outcome:
             others = ", ".join(other.identity for other, _error in self.failed[1:])
             message += f" (also failed: {others})"
         details = dict(error.details) if isinstance(error, Failure) else {}
+        # Not "failed" and "skipped": Ansible takes those for its own.
         details.update(
             done=describe(tuple(self.done)),
-            failed=[other.identity for other, _error in self.failed],
-            skipped=describe(tuple(self.skipped)),
+            failed_steps=[other.identity for other, _error in self.failed],
+            skipped_steps=describe(tuple(self.skipped)),
         )
         failure = Failure(message, **details)
         failure.__cause__ = error

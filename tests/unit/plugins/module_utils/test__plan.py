@@ -92,7 +92,7 @@ def test_after_a_failure_nothing_new_is_begun() -> None:
     assert failure is not None
     assert failure.message == "Could not do a: no room"
     assert failure.details["journal"] == ["last line"]
-    assert failure.details["skipped"] == ["do b", "do c"]
+    assert failure.details["skipped_steps"] == ["do b", "do c"]
 
 
 def test_with_keep_going_only_what_needs_the_failed_step_is_left_out() -> None:
