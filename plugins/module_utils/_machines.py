@@ -71,7 +71,7 @@ class Wanted:
     """never, when_needed, always"""
     wait: str = "booted"
     """booted, registered, none"""
-    wait_timeout: float = 60
+    wait_timeout: float = 120
     force: bool = False
 
 

@@ -39,7 +39,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
 # What both modules ask in the same words.
 WAITING: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "wait": {"type": "str", "choices": ["booted", "registered", "none"], "default": "booted"},
-    "wait_timeout": {"type": "float", "default": 60},
+    "wait_timeout": {"type": "float", "default": 120},
     "force": {"type": "bool", "default": False},
 }
 

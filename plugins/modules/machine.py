@@ -56,9 +56,11 @@ options:
   wait_timeout:
     description:
       - The seconds that a machine may take to start, and to stop.
-      - One that has not booted by then has failed, and goes on booting.
+      - One that has not booted by then has failed, and goes on booting. systemd itself gives a
+        machine with C(NotifyReady=yes) 90 seconds, unless C(TimeoutStartSec=) of its unit says
+        otherwise.
     type: float
-    default: 60
+    default: 120
   force:
     description:
       - Kill machines that have not stopped at the end of O(wait_timeout).
