@@ -11,8 +11,9 @@ import pytest
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """An empty repository."""
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty repository, on a machine without mirrors."""
+    monkeypatch.setattr(check_tree, "mirrors", set)
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     (tmp_path / "meta").mkdir()
     (tmp_path / "plugins" / "modules").mkdir(parents=True)
