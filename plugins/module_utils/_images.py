@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _bus,
     _images_plan,
+    _images_prune,
     _machined,
     _provenance,
     _run,
@@ -203,6 +204,34 @@ def _look(image: Wanted, record: t.Optional[_provenance.Provenance]) -> _sources
     return source
 
 
+def prune_snapshot() -> _images_prune.Snapshot:
+    """Read what says which images may go."""
+    there = _machined.images()
+    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
+    used = _used(there)
+    needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
+    for name in there:
+        if os.path.lexists(_wants(name)):
+            needed.setdefault(name, "its machine is enabled to start at boot")
+    return _images_prune.Snapshot(
+        now=time.time(),
+        images=there,
+        hidden=_hidden(),
+        ours=frozenset(_records(there, identities)),
+        needed=needed,
+    )
+
+
+def _hidden() -> dict[str, _machined.Image]:
+    (rows,) = _bus.call(_bus.MACHINED, "ListImages")
+    found = {}
+    for name, kind, read_only, created, modified, usage, _object in rows:
+        if name.startswith(".") and name != ".host":
+            path = _machined.image_path(name, kind)
+            found[name] = _machined.Image(name, kind, read_only, created, modified, usage, path)
+    return found
+
+
 # --- acting ---------------------------------------------------------------------------------
 
 
@@ -383,6 +412,7 @@ VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
         s.arguments["old"], s.subject, s.arguments["pieces"]
     ),
     "remove image": lambda s: remove(s.subject),
+    "remove hidden image": lambda s: _call("RemoveImage", "s", s.subject, timeout=REMOVE_TIMEOUT),
     "limit image": lambda s: _set_limit(s.subject, s.arguments["limit"]),
     "make read-only image": lambda s: _set_read_only(s.subject, True),
     "make writable image": lambda s: _set_read_only(s.subject, False),
@@ -417,3 +447,52 @@ def tell(names: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
         told(there.get(name), _provenance.read(name, there[name].path) if name in there else None)
         for name in names
     ]
+
+
+def inspect(names: t.Optional[t.Sequence[str]]) -> list[dict[str, t.Any]]:
+    """All that is known of these images, or of all; names that no image has are left out."""
+    there = _machined.images()
+    chosen = [name for name in (sorted(there) if names is None else names) if name in there]
+    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
+    records = _records(there, identities)
+    used = _used(there)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        details = dict(zip(chosen, pool.map(_details, chosen)))
+    return [
+        {
+            **(told(there[name], records.get(name)) or {}),
+            **details[name],
+            "machine": used.get(name),
+            "enabled": os.path.lexists(_wants(name)),
+            "clones": sorted(
+                other
+                for other, record in records.items()
+                if record.parent and record.parent == identities[name]
+            ),
+        }
+        for name in chosen
+    ]
+
+
+def _details(name: str) -> dict[str, t.Any]:
+    path = _bus.object_path(_IMAGE_PATHS, name)
+    found = _bus.properties(_bus.MACHINED, path=path, interface=_IMAGE_INTERFACE)
+    sizes = {
+        ours: None if found[theirs] >= _machined.UNKNOWN else found[theirs]
+        for ours, theirs in (
+            ("usage", "Usage"),
+            ("limit", "Limit"),
+            ("usage_exclusive", "UsageExclusive"),
+            ("limit_exclusive", "LimitExclusive"),
+        )
+    }
+    return {**sizes, "os": _os_release(name)}
+
+
+def _os_release(name: str) -> dict[str, str]:
+    """What the image says it is; nothing when it does not say, or cannot be looked into."""
+    try:
+        (fields,) = _bus.call(_bus.MACHINED, "GetImageOSRelease", "s", name, timeout=30)
+    except Failure:
+        return {}
+    return t.cast("dict[str, str]", fields)

@@ -534,8 +534,9 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
     said = []
     for step in steps:
         source = step.arguments.get("source")
-        pulled = isinstance(source, _sources.Source) and source.kind == "url"
-        if pulled and source.verified == "none":
+        if not isinstance(source, _sources.Source) or source.kind != "url":
+            continue
+        if source.verified == "none" and source.file is None:
             said.append(
                 f"image {step.subject}: {source.location} is not verified; whoever serves it "
                 "decides what runs on this host. Use verify or checksum"

@@ -207,11 +207,11 @@ def _of_directory(path: str, real: str, wanted_format: str, checksum: t.Optional
     if checksum:
         raise Failure(f"path {path} is a directory, which has no checksum; leave it out")
     return Source(
-        kind="path", location=path, file=real, format="directory", last_modified=_state_of(real)
+        kind="path", location=path, file=real, format="directory", last_modified=state_of(real)
     )
 
 
-def _state_of(directory: str) -> str:
+def state_of(directory: str) -> str:
     """A digest of names, sizes, modes and times: cheap, and other when a file is other."""
     digest = hashlib.sha256()
     for where, directories, files in os.walk(directory):

@@ -25,6 +25,7 @@ import errno
 import fcntl
 import hashlib
 import http.client
+import io
 import os
 import shutil
 import stat
@@ -58,6 +59,9 @@ _BTRFS_IOC_SNAP_DESTROY = 0x5000940F
 _BTRFS_IOC_SUBVOL_GETFLAGS = 0x80089419
 _BTRFS_IOC_SUBVOL_SETFLAGS = 0x4008941A
 _BTRFS_SUBVOL_RDONLY = 2
+
+
+Stream = t.Union[io.BufferedReader, http.client.HTTPResponse]
 
 
 class Deadline:
@@ -223,10 +227,12 @@ def _systemd_import(
     place: Stage,
     deadline: Deadline,
     stdin: t.Optional[int] = None,
-) -> None:
+) -> _run.Result:
     argv = [program(f"systemd-{tool}"), f"--image-root={place.directory}", "--btrfs-quota=no"]
     try:
-        _run.run([*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock])
+        return _run.run(
+            [*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock]
+        )
     except _run.CommandFailed as failed:
         raise Failure(
             f"systemd-{tool} could not make image {place.name}: {_reason(failed.result)}",
@@ -251,7 +257,7 @@ def _stream(
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
     convert = source.compression == "zst" and not _sources.reads_zstd(version)
     with contextlib.ExitStack() as stack:
-        stream, source = _opened(source, stack)
+        stream, source = _opened(source, stack, deadline)
         meter.total = source.size
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
         read, write = os.pipe()
@@ -295,11 +301,12 @@ def _stream(
 
 
 def _opened(
-    source: _sources.Source, stack: contextlib.ExitStack
-) -> tuple[t.Union[t.BinaryIO, http.client.HTTPResponse], _sources.Source]:
+    source: _sources.Source, stack: contextlib.ExitStack, deadline: Deadline
+) -> tuple[Stream, _sources.Source]:
     if source.file is not None:
         return stack.enter_context(open(source.file, "rb")), source
-    response = stack.enter_context(_sources.open_url(source.location))
+    patience = min(_sources.STALL_TIMEOUT, deadline.left())
+    response = stack.enter_context(_sources.open_url(source.location, timeout=patience))
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None
     if size is None and not response.chunked and not source.checksum:
@@ -318,7 +325,7 @@ def _opened(
 
 def _pump(
     source: _sources.Source,
-    stream: t.Union[t.BinaryIO, http.client.HTTPResponse],
+    stream: Stream,
     write: int,
     deadline: Deadline,
     meter: _progress.Meter,
@@ -328,7 +335,8 @@ def _pump(
     while True:
         deadline.left()
         try:
-            chunk = stream.read(CHUNK)
+            # Not read(), which would wait until all of the chunk has come.
+            chunk = stream.read1(CHUNK)
         except (OSError, http.client.HTTPException) as error:
             raise Failure(f"{source.location}: broken off after {count} bytes: {error!r}") from None
         if not chunk:
@@ -422,7 +430,8 @@ def _destroy_subvolume(path: str) -> bool:
     """Remove a subvolume at once; no success when it is none or has others inside."""
     parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        name = struct.pack("=q4088s", 0, os.fsencode(os.path.basename(path)))
+        # Mutable: fcntl.ioctl takes no more than 1024 bytes that are not.
+        name = bytearray(struct.pack("=q4088s", 0, os.fsencode(os.path.basename(path))))
         fcntl.ioctl(parent, _BTRFS_IOC_SNAP_DESTROY, name)
     except OSError:
         return False

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The controller's part of the module C(image): uploads, and progress."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.plugin_utils import _upload
+
+
+class ActionModule(_upload.UploadAction):
+    """Runs the module C(image)."""
+
+    def entries(self, arguments: dict[str, t.Any]) -> list[_upload.Entry]:
+        return [arguments]

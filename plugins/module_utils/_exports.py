@@ -1,0 +1,319 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Images into files: whole or not at all, and only when the image has changed.
+
+Private to the collection. systemd-export does the packing, the program that importd itself
+starts; machinectl would overwrite what is there without a word.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import struct
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _machined,
+    _progress,
+    _provenance,
+    _run,
+    _sources,
+    _transfer,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
+
+RECORDS = "/var/lib/nspawn.machined/exports"
+FORMATS = ("auto", "tar", "raw")
+COMPRESSIONS = ("auto", "none", "gz", "xz", "bz2", "zst")
+_SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
+
+# From linux/btrfs.h: struct btrfs_ioctl_get_subvol_info_args, and where its ctransid lies.
+_BTRFS_IOC_GET_SUBVOL_INFO = 0x81F8943C
+_SUBVOL_INFO_SIZE = 504
+_SUBVOL_INFO_GENERATION = struct.Struct("=Q256sQQQQ")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One file that an image shall be exported to."""
+
+    name: str
+    dest: str
+    format: str = "auto"
+    compression: str = "auto"
+    checksum_file: bool = False
+    update: bool = False
+    force: bool = False
+    timeout: float = 1800
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The image, and what lies where it shall be exported to."""
+
+    image: t.Optional[_machined.Image]
+    state: str
+    """What changes when the image's contents do."""
+    running: bool
+    exists: bool
+    has_checksum_file: bool
+    record: t.Optional[t.Mapping[str, t.Any]]
+    """What we exported there last; nothing when another file is there now."""
+
+
+def check(wanted: Wanted) -> None:
+    _machined.check_image_name(wanted.name)
+    if not wanted.dest.startswith("/"):
+        raise Failure(f"dest {wanted.dest!r} is not an absolute path")
+    if wanted.dest.endswith("/") or os.path.isdir(wanted.dest):
+        raise Failure(f"dest {wanted.dest} is a directory; expected the path of a file")
+    directory = os.path.dirname(wanted.dest)
+    if not os.path.isdir(directory):
+        raise Failure(f"dest {wanted.dest}: there is no directory {directory}")
+
+
+def snapshot(wanted: Wanted) -> Snapshot:
+    image = _machined.images().get(wanted.name)
+    exists = os.path.lexists(wanted.dest)
+    record = _load(wanted.dest) if exists else None
+    if record and record.get("identity") != _identity_of(wanted.dest):
+        record = None
+    return Snapshot(
+        image=image,
+        state=_state_of(image.path) if image else "",
+        running=bool(image) and wanted.name in _machined.machines(),
+        exists=exists,
+        has_checksum_file=os.path.lexists(checksum_path(wanted.dest)),
+        record=record,
+    )
+
+
+def checksum_path(dest: str) -> str:
+    return f"{dest}.sha256"
+
+
+def _state_of(path: str) -> str:
+    """A subvolume counts its changes; a directory has to be looked through."""
+    if os.path.isdir(path):
+        generation = _generation(path)
+        return generation or _sources.state_of(path)
+    status = os.stat(path)
+    return f"file:{status.st_size}:{status.st_mtime_ns}"
+
+
+def _generation(path: str) -> t.Optional[str]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    answer = bytearray(_SUBVOL_INFO_SIZE)
+    try:
+        fcntl.ioctl(descriptor, _BTRFS_IOC_GET_SUBVOL_INFO, answer)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    tree, _name, _parent, _directory, generation, _flags = _SUBVOL_INFO_GENERATION.unpack_from(
+        answer
+    )
+    return f"subvolume:{tree}:{generation}" if _is_root(path) else None
+
+
+def _is_root(path: str) -> bool:
+    return _provenance.identity_of(path).startswith("subvolume:")
+
+
+# --- the plan -------------------------------------------------------------------------------
+
+
+def settled(wanted: Wanted, image: _machined.Image) -> tuple[str, str]:
+    """Format and compression, where they were left to the image and the file's name."""
+    natural = "raw" if image.type in ("raw", "block") else "tar"
+    file_format = natural if wanted.format == "auto" else wanted.format
+    if file_format != natural:
+        raise Failure(
+            f"image {image.name} is a {image.type}, which can be exported as {natural} only, not "
+            f"as {file_format}"
+        )
+    named = _sources.by_name(wanted.dest)[1]
+    return file_format, named if wanted.compression == "auto" else wanted.compression
+
+
+def plan(seen: Snapshot, wanted: Wanted) -> Plan:
+    if seen.image is None:
+        raise Failure(f"there is no image {wanted.name} on this host to export")
+    file_format, compression = settled(wanted, seen.image)
+    if compression == "zst" and not _run.find("zstd"):
+        raise Failure("the program zstd is not installed on this host; install it or use xz")
+    if seen.record is not None:
+        if drift(seen, wanted) is None or not (wanted.update or wanted.force):
+            return _checksum_file(seen, wanted)
+    elif seen.exists and not wanted.force:
+        raise Failure(
+            f"dest {wanted.dest} exists and was not exported here. force: true overwrites it"
+        )
+    record = {
+        "image": wanted.name,
+        "state": seen.state,
+        "format": file_format,
+        "compression": compression,
+    }
+    return (
+        Step(
+            "export image",
+            wanted.name,
+            {"wanted": wanted, "record": record},
+            before={"exported": seen.exists},
+            after={"exported": True, "dest": wanted.dest, **record},
+        ),
+    )
+
+
+def drift(seen: Snapshot, wanted: Wanted) -> t.Optional[str]:
+    """Why the file is not what an export would give now; nothing when it is, or there is none."""
+    if seen.record is None or seen.image is None:
+        return None
+    file_format, compression = settled(wanted, seen.image)
+    for what, now in (
+        ("image", wanted.name),
+        ("format", file_format),
+        ("compression", compression),
+    ):
+        if seen.record.get(what) != now:
+            return f"it was exported with {what} {seen.record.get(what)}"
+    return None if seen.record.get("state") == seen.state else "the image was changed since"
+
+
+def _checksum_file(seen: Snapshot, wanted: Wanted) -> Plan:
+    if not wanted.checksum_file or seen.has_checksum_file or seen.record is None:
+        return ()
+    path = checksum_path(wanted.dest)
+    text = _checksum_line(str(seen.record["checksum"]), wanted.dest)
+    return (Step("write", path, {"text": text}, after=text),)
+
+
+def _checksum_line(checksum: str, dest: str) -> str:
+    """In the form of sha256sum."""
+    return f"{checksum.partition(':')[2]}  {os.path.basename(dest)}\n"
+
+
+# --- acting ---------------------------------------------------------------------------------
+
+
+def export(step: Step) -> None:
+    wanted: Wanted = step.arguments["wanted"]
+    record = dict(step.arguments["record"])
+    deadline = _transfer.Deadline(wanted.timeout, f"exporting image {wanted.name}")
+    temporary = os.path.join(
+        os.path.dirname(wanted.dest),
+        f".{os.path.basename(wanted.dest)}{_files.TEMPORARY_SUFFIX}",
+    )
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        with _progress.Meter("exporting", wanted.name) as meter:
+            checksum = _pack(wanted, record, temporary, deadline, meter)
+        record.update(identity=_identity_of(temporary), checksum=checksum)
+        # Before the file has its name: whoever is killed in between has still said what it is.
+        _save(wanted.dest, record)
+        os.rename(temporary, wanted.dest)
+    except OSError as error:
+        raise Failure(f"dest {wanted.dest} could not be written: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    if wanted.checksum_file:
+        _files.write(checksum_path(wanted.dest), _checksum_line(checksum, wanted.dest))
+
+
+def _identity_of(path: str) -> str:
+    """A file that was written to is another one, also under the same number."""
+    status = os.lstat(path)
+    return f"{_provenance.identity_of(path)}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def _pack(
+    wanted: Wanted,
+    record: t.Mapping[str, t.Any],
+    temporary: str,
+    deadline: _transfer.Deadline,
+    meter: _progress.Meter,
+) -> str:
+    squeeze = ["zstd", "-qcT0"] if record["compression"] == "zst" else None
+    spelled = _SPELLED["none" if squeeze else record["compression"]]
+    argv = [_transfer.program("systemd-export"), f"--format={spelled}", "--"]
+    argv += [record["format"], wanted.name, "-"]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        read, write = os.pipe()
+        producers = [pool.submit(_run.run, argv, stdout=write, timeout=deadline.left())]
+        if squeeze:
+            packed, into = os.pipe()
+            producers.append(
+                pool.submit(_run.run, squeeze, stdin=read, stdout=into, timeout=deadline.left())
+            )
+            read = packed
+        try:
+            with open(read, "rb") as stream, open(temporary, "xb") as file:
+                checksum = _copy(stream, file, deadline, meter)
+        finally:
+            concurrent.futures.wait(producers)
+        for producer in producers:
+            producer.result()
+    return checksum
+
+
+def _copy(
+    stream: t.BinaryIO, file: t.BinaryIO, deadline: _transfer.Deadline, meter: _progress.Meter
+) -> str:
+    """Copy to the end, holes where there is nothing, and return the checksum."""
+    digest = hashlib.sha256()
+    os.fchmod(file.fileno(), 0o600)
+    for chunk in iter(lambda: stream.read(_transfer.CHUNK), b""):
+        deadline.left()
+        digest.update(chunk)
+        if chunk.count(0) == len(chunk):
+            file.seek(len(chunk), os.SEEK_CUR)
+        else:
+            file.write(chunk)
+        meter.advance(len(chunk))
+    file.truncate(file.tell())
+    file.flush()
+    os.fsync(file.fileno())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _record_path(dest: str) -> str:
+    name = hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:32]
+    return os.path.join(RECORDS, f"{name}.json")
+
+
+def _load(dest: str) -> t.Optional[dict[str, t.Any]]:
+    text = _files.read(_record_path(dest))
+    try:
+        found = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _save(dest: str, record: t.Mapping[str, t.Any]) -> None:
+    text = json.dumps({"dest": dest, **record}, indent=1, sort_keys=True)
+    _files.write(_record_path(dest), text + "\n", mode=0o600, directory_mode=0o700)
+
+
+VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
+    "export image": export,
+    "write": lambda step: _files.write(step.subject, step.arguments["text"]),
+}
+
+
+def record_of(dest: str) -> dict[str, t.Any]:
+    """What is known of an export, as modules return it."""
+    record = (_load(dest) if os.path.lexists(dest) else None) or {}
+    return {key: record.get(key) for key in ("format", "compression", "checksum")}

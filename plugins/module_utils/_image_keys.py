@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The key ring of images: whose signatures a host accepts. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _openpgp, _verify
+from ansible_collections.nspawn.machined.plugins.module_utils._openpgp import Key
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Plan, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Keys that the ring shall have or not have."""
+
+    keys: tuple[Key, ...]
+    state: str = "present"
+    exclusive: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The ring in /etc, which hides the vendor's, and the vendor's."""
+
+    path: str
+    ring: t.Optional[tuple[Key, ...]]
+    vendor: tuple[Key, ...] = ()
+
+
+def wanted(keys: t.Sequence[str], state: str, exclusive: bool) -> Wanted:
+    found = [
+        key
+        for number, text in enumerate(keys, 1)
+        for key in _openpgp.armored_keys(text, f"keys: number {number}")
+    ]
+    return Wanted(tuple(found), state, exclusive)
+
+
+def snapshot() -> Snapshot:
+    own = [path for path in _verify.KEYRINGS if path.startswith("/etc/")]
+    # Every version up to 262 reads the name with .gpg, unless there is one with .pgp.
+    path = next((path for path in own if os.path.exists(path)), own[-1])
+    vendor = next((p for p in _verify.KEYRINGS if p not in own and os.path.exists(p)), None)
+    return Snapshot(path, _read(path), (_read(vendor) if vendor else None) or ())
+
+
+def _read(path: str) -> t.Optional[tuple[Key, ...]]:
+    try:
+        with open(path, "rb") as stream:
+            return tuple(_openpgp.ring_keys(stream.read(), path))
+    except FileNotFoundError:
+        return None
+
+
+def plan(seen: Snapshot, image_keys: Wanted) -> Plan:
+    ring = seen.vendor if seen.ring is None else seen.ring
+    if image_keys.state == "absent":
+        then = _openpgp.without(ring, image_keys.keys)
+    elif image_keys.exclusive:
+        then = _openpgp.merged([], image_keys.keys)
+    else:
+        then = _openpgp.merged(ring, image_keys.keys)
+    now = None if seen.ring is None else list(seen.ring)
+    if then == (list(seen.vendor) if now is None else now):
+        return ()
+    gone = then == list(seen.vendor)
+    return (
+        Step(
+            "remove" if gone else "write",
+            seen.path,
+            {"data": b"".join(key.data for key in then)},
+            before={"keys": sorted(key.fingerprint for key in ring)},
+            after={"keys": sorted(key.fingerprint for key in then)},
+        ),
+    )
+
+
+def _write(step: Step) -> None:
+    directory = os.path.dirname(step.subject)
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".import-pubring-", dir=directory)
+    try:
+        with open(descriptor, "wb") as stream:
+            stream.write(step.arguments["data"])
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.rename(temporary, step.subject)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+VERBS = {"write": _write, "remove": lambda step: os.unlink(step.subject)}

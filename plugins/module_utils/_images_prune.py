@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Which images are old enough to go. Private to the collection; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+# How importd calls the copies that it keeps of what it pulls.
+DOWNLOADS = (".tar-", ".raw-", ".dkr-")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Which images may go: those that match, beyond the newest few, and old enough."""
+
+    patterns: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    keep: t.Optional[int] = None
+    older_than: t.Optional[float] = None
+    """Seconds."""
+    strangers: bool = False
+    """Also images that this collection did not make."""
+    downloads: bool = False
+    """Also the hidden copies of importd."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The images of the host, hidden ones included, and why some of them must stay."""
+
+    now: float
+    images: t.Mapping[str, Image]
+    hidden: t.Mapping[str, Image]
+    ours: frozenset[str]
+    needed: t.Mapping[str, str]
+    """Why an image cannot go, by its name."""
+
+
+def duration(text: str) -> float:
+    """A time as systemd spells it in its simplest form: a number and s, m, h, d or w."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", text.strip())
+    if not found:
+        raise Failure(f"older_than {text!r}: expected a number and one of s, m, h, d, w; like 30d")
+    return float(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def check(wanted: Wanted) -> None:
+    if wanted.keep is None and wanted.older_than is None and not wanted.downloads:
+        raise Failure("say what may go: keep, older_than or downloads")
+    if wanted.keep is not None and wanted.keep < 0:
+        raise Failure(f"keep {wanted.keep}: expected 0 or more")
+
+
+def plan(seen: Snapshot, wanted: Wanted) -> tuple[Plan, dict[str, str]]:
+    """What goes, and why the others that match stay."""
+    check(wanted)
+    kept: dict[str, str] = {}
+    gone: list[Step] = []
+    if wanted.keep is not None or wanted.older_than is not None:
+        for name in _oldest_beyond(seen, wanted, kept):
+            gone.append(_remove(name, seen.images[name], "remove image"))
+    if wanted.downloads:
+        gone += [
+            _remove(name, image, "remove hidden image")
+            for name, image in sorted(seen.hidden.items())
+            if name.startswith(DOWNLOADS) and _old_enough(image, seen, wanted)
+        ]
+    return tuple(gone), kept
+
+
+def _oldest_beyond(seen: Snapshot, wanted: Wanted, kept: dict[str, str]) -> list[str]:
+    candidates = [name for name in seen.images if _matches(name, wanted)]
+    candidates.sort(key=lambda name: (seen.images[name].created, name), reverse=True)
+    gone = []
+    # What stays for another reason does not count among the newest that are kept.
+    counted = 0
+    for name in candidates:
+        if name in seen.needed:
+            kept[name] = seen.needed[name]
+        elif name not in seen.ours and not wanted.strangers:
+            kept[name] = "this collection did not make it"
+        elif wanted.keep is not None and counted < wanted.keep:
+            counted += 1
+            kept[name] = f"it is among the newest {wanted.keep}"
+        elif not _old_enough(seen.images[name], seen, wanted):
+            kept[name] = "it is not old enough"
+        else:
+            gone.append(name)
+    return gone
+
+
+def _matches(name: str, wanted: Wanted) -> bool:
+    def among(patterns: t.Iterable[str]) -> bool:
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    return among(wanted.patterns) and not among(wanted.exclude)
+
+
+def _old_enough(image: Image, seen: Snapshot, wanted: Wanted) -> bool:
+    if wanted.older_than is None:
+        return True
+    # An age that nobody knows is not an old one.
+    return bool(image.created) and seen.now - image.created / 1e6 > wanted.older_than
+
+
+def _remove(name: str, image: Image, verb: str) -> Step:
+    return Step(
+        verb, name, before={"state": "present", "type": image.type}, after={"state": "absent"}
+    )

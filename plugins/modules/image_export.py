@@ -1,0 +1,167 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_export
+short_description: Export an image of systemd-machined to a file
+version_added: 0.1.0
+description:
+  - Packs an image into a tar or raw file on the host.
+  - The file is written beside its place and gets its name when it is whole.
+  - Remembers what it exported and from which state of the image, so that a second run packs
+    nothing, and a file of somebody else is not overwritten.
+  - A subvolume is exported as it is at one moment, also while a machine runs from it.
+author:
+  - nspawn.machined contributors (@nspawn-machined)
+extends_documentation_fragment:
+  - nspawn.machined.attributes
+  - nspawn.machined.attributes.action_plugin
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description:
+      - The name of the image.
+    type: str
+    required: true
+  dest:
+    description:
+      - The absolute path of the file. Its directory must be there.
+    type: path
+    required: true
+  format:
+    description:
+      - V(tar) for directories and subvolumes, V(raw) for disk images; V(auto) takes the one that
+        fits.
+    type: str
+    choices: [auto, tar, raw]
+    default: auto
+  compression:
+    description:
+      - How to compress the file. V(auto) goes by the ending of O(dest).
+      - V(zst) needs the program C(zstd).
+    type: str
+    choices: [auto, none, gz, xz, bz2, zst]
+    default: auto
+  checksum_file:
+    description:
+      - Whether to write the checksum into a file of the same name with C(.sha256) behind it.
+    type: bool
+    default: false
+  update:
+    description:
+      - Whether to export again when the image has changed since.
+      - Otherwise that is told in RV(drift).
+    type: bool
+    default: false
+  force:
+    description:
+      - Whether to overwrite a file that was not exported by this module.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - How many seconds it may take.
+    type: float
+    default: 1800
+seealso:
+  - module: nspawn.machined.image
+"""
+
+EXAMPLES = r"""
+- name: Keep a copy of a machine
+  nspawn.machined.image_export:
+    name: web
+    dest: /srv/backup/web.tar.zst
+    checksum_file: true
+    update: true
+"""
+
+RETURN = r"""
+plan:
+  description: What was done, or in check mode what would be done.
+  type: list
+  elements: str
+  returned: always
+  sample:
+    - export image web
+dest:
+  description: The path of the file.
+  type: str
+  returned: always
+format:
+  description: V(tar) or V(raw). Nothing when there is no file yet.
+  type: str
+  returned: always
+compression:
+  description: How the file is compressed. Nothing when there is no file yet.
+  type: str
+  returned: always
+checksum:
+  description: The checksum of the file. Nothing when there is no file yet.
+  type: str
+  returned: always
+  sample: sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
+drift:
+  description: Why the file is not what an export would give now. Nothing when it is.
+  type: str
+  returned: always
+  sample: the image was changed since
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _exports, _module
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "format": {"type": "str", "choices": list(_exports.FORMATS), "default": "auto"},
+            "compression": {
+                "type": "str",
+                "choices": list(_exports.COMPRESSIONS),
+                "default": "auto",
+            },
+            "checksum_file": {"type": "bool", "default": False},
+            "update": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 1800},
+        },
+        supports_check_mode=True,
+    )
+
+    def body() -> dict[str, t.Any]:
+        wanted = _exports.Wanted(**module.params)
+        _exports.check(wanted)
+        seen = _exports.snapshot(wanted)
+        plan = _exports.plan(seen, wanted)
+        if plan and seen.running and seen.image and seen.image.type == "directory":
+            module.warn(
+                f"image {wanted.name} is a directory that a machine is running from; the file may "
+                "hold some of its files as they were before others"
+            )
+        exported = any(step.verb == "export image" for step in plan)
+        drift = None if exported and not module.check_mode else _exports.drift(seen, wanted)
+        result = _module.converge(
+            module, plan, _exports.VERBS, facts=lambda: _exports.record_of(wanted.dest)
+        )
+        return {**result, "dest": wanted.dest, "drift": drift}
+
+    _module.run(module, body)
+
+
+if __name__ == "__main__":
+    main()
