@@ -102,6 +102,10 @@ test: venv ## all of it, in this order: lint sanity unit testhost molecule (STAG
 demo: host-system ## a test host, and the whole job on it
 	@$(ENV) tests/demo/run
 
+.venv/made-bench: tests/requirements/bench.txt $(VENV)
+	@tests/tools/make-venv $(PYTHON) .venv tests/requirements/bench.txt
+	@touch $@
+
 .PHONY: bench
-bench: host-system ## measure many machines at once (ARGS=)
+bench: host-system .venv/made-bench ## measure many machines at once (ARGS=)
 	@$(ENV) tests/benchmarks/run $(ARGS)

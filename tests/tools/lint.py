@@ -16,7 +16,12 @@ from outcomes import Outcome, record
 ROOT = Path(__file__).resolve().parents[2]
 NOX = ROOT / "build" / "nox"
 # What the sessions' environments depend on.
-RECIPE = ("antsibull-nox.toml", "noxfile.py", "tests/requirements/tools.txt")
+RECIPE = (
+    "antsibull-nox.toml",
+    "noxfile.py",
+    "tests/requirements/tools.txt",
+    "tests/requirements/bench.txt",
+)
 
 
 def digest() -> str:
