@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _settings, _settings_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._settings_plan import Seen, Wanted
+
+WEB = "/etc/systemd/nspawn/web.nspawn"
+
+
+def params(**given: t.Any) -> dict[str, t.Any]:
+    nothing = {"settings": None, "exclusive": False, "defaults": False, "state": "present"}
+    return {"name": ["web"], **nothing, **given}
+
+
+def wanted(**given: t.Any) -> Wanted:
+    return _settings_plan.wanted_of(params(**given), 257)
+
+
+ZONE = {"Network": {"Zone": "shop"}}
+
+
+def test_a_missing_file_is_written_and_then_left_alone() -> None:
+    wish = wanted(settings=ZONE)
+    (step,) = _settings_plan.plan([Seen("web")], wish)
+    assert (step.identity, step.before) == (f"write {WEB}", None)
+    assert step.after == step.arguments["text"] == "[Network]\nZone=shop\n"
+    assert _settings_plan.plan([Seen("web", step.after)], wish) == ()
+
+
+def test_each_machine_has_a_step_of_its_own() -> None:
+    wish = wanted(name=["web", "db", "web"], settings=ZONE)
+    assert wish.names == ("web", "db")
+    plan = _settings_plan.plan([Seen("web"), Seen("db", "[Network]\nZone=shop\n")], wish)
+    assert [step.identity for step in plan] == [f"write {WEB}"]
+
+
+def test_a_file_that_would_say_nothing_is_not_made_but_an_emptied_one_stays() -> None:
+    wish = wanted(settings={"Network": {"Zone": None}})
+    assert _settings_plan.plan([Seen("web")], wish) == ()
+    (step,) = _settings_plan.plan([Seen("web", "[Network]\nZone=shop\n")], wish)
+    assert step.after == ""
+
+
+def test_absent_removes_the_whole_file() -> None:
+    (step,) = _settings_plan.plan([Seen("web", "[Exec]\n")], wanted(state="absent"))
+    assert (step.identity, step.after) == (f"remove {WEB}", None)
+    assert _settings_plan.plan([Seen("web")], wanted(state="absent")) == ()
+
+
+def test_the_mode_that_a_person_gave_a_file_is_kept() -> None:
+    (step,) = _settings_plan.plan([Seen("web", "", mode=0o600)], wanted(settings=ZONE))
+    assert step.arguments["mode"] == 0o600
+
+
+@pytest.mark.parametrize(
+    ("seen", "restart"),
+    [
+        (Seen("web"), False),
+        (Seen("web", running=True), True),
+        (Seen("web", "[Network]\nZone=shop\n", running=True), False),
+        (Seen("web", "[Network]\nZone=shop\n", running=True, outdated=True), True),
+    ],
+)
+def test_a_restart_is_needed_where_a_machine_runs_with_an_older_file(
+    seen: Seen, restart: bool
+) -> None:
+    wish = wanted(settings=ZONE)
+    plan = _settings_plan.plan([seen], wish)
+    result = _settings_plan.result([seen], wish, plan, {})
+    assert result["restart_needed"] == (["web"] if restart else [])
+    assert result["machines"]["web"]["settings"] == {"Network": {"Zone": ["shop"]}}
+
+
+def test_a_file_that_is_not_read_any_more_is_named() -> None:
+    seen = Seen("web", shadowed="/var/lib/machines/web.nspawn")
+    (warning,) = _settings_plan.warnings([seen], wanted(settings=ZONE), 257)
+    assert warning.startswith("/var/lib/machines/web.nspawn is not read any more")
+    assert not _settings_plan.warnings([seen], wanted(settings={"Exec": {"User": None}}), 257)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"name": []}, "at least one machine"),
+        ({"name": ["../x"], "settings": ZONE}, "machine name"),
+        ({"settings": {}}, "at least one section"),
+        ({"state": "absent", "settings": ZONE}, "takes away the whole file"),
+        ({"state": "absent", "defaults": True}, "takes away the whole file"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(given: dict[str, t.Any], says: str) -> None:
+    with pytest.raises(Failure, match=says):
+        wanted(**given)
+
+
+@hypothesis_settings(max_examples=1000, deadline=None)
+@given(st.lists(st.text(max_size=70) | st.from_regex(r"[a-z./-]{1,8}"), max_size=2))
+def test_no_name_leads_out_of_the_directory(names: list[str]) -> None:
+    try:
+        wish = wanted(name=names, settings=ZONE)
+    except Failure:
+        return
+    for name in wish.names:
+        directory, slash, file = _settings.path_of(name).rpartition("/")
+        assert (directory, slash) == ("/etc/systemd/nspawn", "/")
+        assert file == f"{name}.nspawn" and not file.startswith(".")
