@@ -20,14 +20,14 @@ EXITED = [
     [
         (
             (
-                "execv(/usr/lib/systemd/systemd, /lib/systemd/systemd, /sbin/init) failed: No such file"
+                "execv(/usr/lib/systemd/systemd, /lib/systemd/systemd, /sbin/init) failed: No such file"  # noqa: E501
                 " or directory"
             ),
             "no init",
         ),
         (
             (
-                "Directory /var/lib/machines/z doesn't look like an OS root directory (os-release file"
+                "Directory /var/lib/machines/z doesn't look like an OS root directory (os-release file"  # noqa: E501
                 " is missing). Refusing."
             ),
             "no operating system",
@@ -71,7 +71,7 @@ EXITED = [
         ),
         (
             (
-                "systemd-nspawn@z.service: Service has more than one ExecStart= setting, which is only"
+                "systemd-nspawn@z.service: Service has more than one ExecStart= setting, which is only"  # noqa: E501
                 " allowed for Type=oneshot services. Refusing."
             ),
             "second ExecStart=",
@@ -86,7 +86,7 @@ EXITED = [
         ),
         (
             (
-                "systemd-nspawn@z.service: Unable to locate executable '/usr/bin/x': No such file or"
+                "systemd-nspawn@z.service: Unable to locate executable '/usr/bin/x': No such file or"  # noqa: E501
                 " directory"
             ),
             "a program that the host does not have",
