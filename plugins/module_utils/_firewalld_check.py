@@ -154,6 +154,7 @@ def _known(item: str, known: t.AbstractSet[str], what: str) -> t.Optional[str]:
 
 def _nearest(item: str, known: t.Iterable[str]) -> str:
     near = difflib.get_close_matches(item.lower(), sorted(known), n=3, cutoff=0.6)
+    near = near or [name for name in sorted(known) if item and name.startswith(item)][:3]
     return f"; near it are {', '.join(near)}" if near else ""
 
 

@@ -172,10 +172,10 @@ def _ranges_of(ports: t.Iterable[str]) -> tuple[Ranges, list[str]]:
     return ranges, others
 
 
-def _joined(ranges: t.Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _joined(ranges: t.Iterable[tuple[int, int]], gap: int = 0) -> list[tuple[int, int]]:
     result: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
-        if result and first <= result[-1][1]:
+        if result and first <= result[-1][1] + gap:
             result[-1] = (result[-1][0], max(last, result[-1][1]))
         else:
             result.append((first, last))
@@ -248,8 +248,8 @@ _STANDS_ALONE = ("icmp-block", "masquerade", "forward-port", "tcp-mss-clamp")
 
 ATTRIBUTES_OF: t.Mapping[str, tuple[str, ...]] = {
     "rule": ("priority", "family"),
-    "source": ("address", "mac", "ipset", "invert"),
-    "destination": ("address", "ipset", "invert"),
+    "source": ("invert", "address", "mac", "ipset"),
+    "destination": ("invert", "address", "ipset"),
     "service": ("name",),
     "port": ("port", "protocol"),
     "protocol": ("value",),
@@ -421,7 +421,10 @@ def same(shape: str, one: Value, other: Value) -> bool:
 
 def identities(shape: str, items: Items) -> frozenset[t.Hashable]:
     if shape == "ports":
-        items = coalesced(items)
+        # Ranges that touch are two to firewalld, and the same ports as one.
+        ranges, others = _ranges_of(items)
+        spans = {protocol: tuple(_joined(some, 1)) for protocol, some in ranges.items()}
+        return frozenset([*spans.items(), *others])
     return frozenset(identity(shape, item) for item in items)
 
 
@@ -458,7 +461,8 @@ def difference(kind: str, before: Settings, after: Settings) -> dict[str, Delta]
         shape = table[name].shape
         if table[name].is_list:
             have, goal = items_of(before, name), items_of(after, name)
-            deltas[name] = Delta(without(shape, goal, have), without(shape, have, goal))
+            added, removed = without(shape, goal, have), without(shape, have, goal)
+            deltas[name] = Delta(_in_order(shape, added), _in_order(shape, removed))
         else:
             deltas[name] = Delta(old=before.get(name), new=value)
     return deltas
@@ -483,6 +487,15 @@ def reverted(kind: str, settings: Settings, deltas: Deltas) -> Settings:
     return freeze(result)
 
 
+def _in_order(shape: str, items: Items) -> Items:
+    """The same elements in the one way that compares: a record must not change by itself."""
+    if shape == "ports":
+        ranges, others = _ranges_of(items)
+        spans = {protocol: _joined(some, 1) for protocol, some in ranges.items()}
+        return (*_texts_of(spans), *sorted(others))
+    return tuple(sorted(items))
+
+
 def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
     """Changes of which, after a crash, any part may have been made."""
     table = properties_of(kind)
@@ -493,8 +506,8 @@ def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
             continue
         first, shape = earlier[name], table[name].shape
         result[name] = Delta(
-            joined(shape, first.added, delta.added) if table[name].is_list else (),
-            joined(shape, first.removed, delta.removed) if table[name].is_list else (),
+            _in_order(shape, joined(shape, first.added, delta.added)),
+            _in_order(shape, joined(shape, first.removed, delta.removed)),
             first.old,
             delta.new,
         )
