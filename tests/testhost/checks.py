@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import launch, network, places
-from .run import TesthostError, run
+from .run import HostError, run
 
 # A command and the Debian package that brings it.
 COMMANDS = {
@@ -45,7 +45,7 @@ def requirements(say: Callable[[str], None]) -> None:
     if not (packages := missing()):
         return
     if not shutil.which("apt-get"):
-        raise TesthostError(f"install these, by the names of your distribution: {' '.join(packages)}")
+        raise HostError(f"install these, by the names of your distribution: {' '.join(packages)}")
     say(f"installing {' '.join(packages)}")
     run(["apt-get", "-q", "update"])
     run(["apt-get", "-q", "--yes", "--no-install-recommends", "install", *packages])
@@ -58,12 +58,12 @@ def machine() -> None:
     launch.cgroup_root()
     _file_system("btrfs", "load it (modprobe btrfs) or boot a kernel that has it")
     if not Path("/dev/loop-control").exists():
-        raise TesthostError("there are no loop devices: run modprobe loop")
+        raise HostError("there are no loop devices: run modprobe loop")
     _veth()
     places.BUILD.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(places.BUILD).free
     if free < NEEDED_DISK:
-        raise TesthostError(
+        raise HostError(
             f"{places.BUILD} has {free / 1024**3:.1f} GiB left, and a host needs "
             f"{NEEDED_DISK / 1024**3:.0f} GiB: make room, or set TESTHOST_BUILD to another disk"
         )
@@ -71,7 +71,7 @@ def machine() -> None:
 
 def _root() -> None:
     if os.geteuid():
-        raise TesthostError("test hosts need root (mounts, cgroups, links): run it with sudo")
+        raise HostError("test hosts need root (mounts, cgroups, links): run it with sudo")
 
 
 def _file_system(name: str, remedy: str) -> None:
@@ -80,17 +80,17 @@ def _file_system(name: str, remedy: str) -> None:
         return any(line.split()[-1] == name for line in lines)
 
     if not known():
-        with contextlib.suppress(TesthostError):
+        with contextlib.suppress(HostError):
             run(["modprobe", name], check=False)
     if not known():
-        raise TesthostError(f"this kernel has no {name}: {remedy}")
+        raise HostError(f"this kernel has no {name}: {remedy}")
 
 
 def _veth() -> None:
     probe = f"{network.PREFIX}p{os.getpid()}"[:15]
     made = run(["ip", "link", "add", probe, "type", "veth"], check=False)
     if made.returncode:
-        raise TesthostError(
+        raise HostError(
             f"this kernel makes no veth links ({made.stderr.strip()}): load veth, or run where "
             "network interfaces may be made"
         )

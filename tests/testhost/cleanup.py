@@ -18,23 +18,31 @@ import time
 from pathlib import Path
 
 from . import disk, launch, machine, places, processes, web
-from .run import TesthostError, run
+from .run import HostError, run
 
 DEADLINE = 30.0
 
 
-def alive(host: places.Host) -> list[int]:
-    """Everything that runs in a host or around it."""
-    found = set(processes.matching(("_supervise", str(host.directory))))
-    for group in _groups(host):
-        found.update(_pids(group))
-    return sorted(found)
+def alive(host: places.Host) -> bool:
+    """Whether anything runs in a host or around it."""
+    return any(_populated(group) for group in _groups(host)) or bool(_supervisors(host))
+
+
+def _populated(group: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return "populated 1" in (group / "cgroup.events").read_text()
+    return False
+
+
+def _supervisors(host: places.Host) -> list[int]:
+    return processes.matching(("_supervise", str(host.directory)))
 
 
 def remove(host: places.Host) -> None:
     """Remove a host and everything that came with it."""
     _end_ssh(host)
-    ours = processes.devices(alive(host)) - processes.devices([os.getpid()])
+    inside = [pid for group in _groups(host) for pid in _pids(group)]
+    ours = processes.devices(inside) - processes.devices([os.getpid()])
     _kill(host)
     disk.detach(host.disk, ours)
     _remove_groups(host)
@@ -47,18 +55,19 @@ def remove(host: places.Host) -> None:
 
 def _kill(host: places.Host) -> None:
     deadline = time.monotonic() + DEADLINE
-    while pids := alive(host):
+    while alive(host):
         for group in _groups(host):
             with contextlib.suppress(OSError):
                 (group / "cgroup.kill").write_text("1")
-        for pid in processes.matching(("_supervise", str(host.directory))):
+        for pid in _supervisors(host):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > deadline:
-            raise TesthostError(
-                f"{len(pids)} processes of {host.name} do not end, the first is {pids[0]} "
-                f"({' '.join(processes.arguments(pids[0]))}): see what it waits for in "
-                f"/proc/{pids[0]}/stack"
+            left = [pid for group in _groups(host) for pid in _pids(group)]
+            names = [" ".join(processes.arguments(pid)) for pid in left]
+            raise HostError(
+                f"{host.name} does not end; what it waits for is in /proc/PID/stack of "
+                + ", ".join(f"{pid} ({name})" for pid, name in zip(left, names, strict=True))
             )
         time.sleep(0.05)
 
@@ -73,11 +82,16 @@ def _groups(host: places.Host) -> list[Path]:
     return [path for path in paths if path.is_dir()]
 
 
-def _pids(group: Path) -> set[int]:
-    found: set[int] = set()
-    for path in (group, *group.rglob("*/")):
+def _tree(group: Path) -> list[Path]:
+    """A group and all below it, the lowest first; what goes away meanwhile is no error."""
+    return [Path(path) for path, _names, _files in os.walk(group, topdown=False)]
+
+
+def _pids(group: Path) -> list[int]:
+    found: list[int] = []
+    for path in _tree(group):
         with contextlib.suppress(OSError):
-            found.update(int(pid) for pid in (path / "cgroup.procs").read_text().split())
+            found += map(int, (path / "cgroup.procs").read_text().split())
     return found
 
 
@@ -87,7 +101,7 @@ def _remove_groups(host: places.Host) -> None:
         run(["systemctl", "stop", launch.unit(link)], check=False)
         run(["systemctl", "reset-failed", launch.unit(link)], check=False)
     for group in _groups(host):
-        for path in (*sorted(group.rglob("*/"), reverse=True), group):
+        for path in _tree(group):
             with contextlib.suppress(OSError):
                 path.rmdir()
 

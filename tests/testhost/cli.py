@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import checks, hosts, launch, machine, places, recipe, web
+from . import cache, checks, hosts, launch, places, recipe, web
 from .network import Link
-from .run import TesthostError
+from .run import HostError
 
 
 def say(text: str) -> None:
@@ -20,7 +21,9 @@ def say(text: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="testhost", description="Test hosts: real systems to test on.")
+    made = argparse.ArgumentParser(
+        prog="testhost", description="Test hosts: real systems to test on."
+    )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="boot a host and print its inventory")
     up.add_argument("name", nargs="?", help="its name (the distribution's)")
@@ -33,23 +36,30 @@ def parser() -> argparse.ArgumentParser:
     shell.add_argument("name")
     shell.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("requirements", help="install the system packages that are missing")
-    cache = commands.add_parser("cache", help="make root trees and the guest ahead of time")
-    cache.add_argument("distributions", nargs="*", default=["debian13"])
+    trees = commands.add_parser("cache", help="make root trees and the guest ahead of time")
+    trees.add_argument("distributions", nargs="*", default=["debian13"])
     serve = commands.add_parser("serve", help="serve a folder on the test network")
     serve.add_argument("directory", type=Path)
     return made
 
 
 def main(arguments: Sequence[str]) -> int:
+    # So that up takes back what it began when make or a shell ends it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         if arguments and arguments[0].startswith("_"):
             return _within(arguments[0], arguments[1:])
         return _command(parser().parse_args(arguments))
-    except TesthostError as exc:
+    except HostError as exc:
         say(f"testhost: {exc}")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _end(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _within(verb: str, arguments: Sequence[str]) -> int:
@@ -71,7 +81,7 @@ def _command(given: argparse.Namespace) -> int:
     elif given.command == "down":
         chosen = places.hosts() if given.all else [places.host(name) for name in given.names]
         if not given.all and not chosen:
-            raise TesthostError("say which hosts, or --all")
+            raise HostError("say which hosts, or --all")
         for host in chosen:
             hosts.down(host)
     elif given.command == "list":
@@ -84,8 +94,8 @@ def _command(given: argparse.Namespace) -> int:
     elif given.command == "cache":
         checks.requirements(say)
         for name in given.distributions:
-            print(recipe.host_image(name, say))
-        print(recipe.guest_tar(say))
+            print(cache.host_image(name, say))
+        print(cache.guest_tar(say))
     elif given.command == "serve":
         web.serve(given.directory.resolve())
     return 0

@@ -11,7 +11,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from .run import TesthostError, output, run
+from .run import HostError, output, run
 
 # Mounts made behind this end with the last process of the namespace, and their loop devices too.
 IN_MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation", "private", "--")
@@ -76,7 +76,7 @@ def detach(image: Path, devices: set[str]) -> None:
             run(["losetup", "--detach", loop.device], check=False)
         if time.monotonic() > deadline:
             names = ", ".join(f"{loop.device} ({loop.file})" for loop in (*within, *disks))
-            raise TesthostError(f"{names} is still in use: look for who has it mounted")
+            raise HostError(f"{names} is still in use: look for who has it mounted")
         time.sleep(0.05)
 
 

@@ -35,7 +35,9 @@ def dress(host: places.Host, link: Link) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if path.parent.name == ".ssh" else 0o755)
+    path.parent.mkdir(
+        parents=True, exist_ok=True, mode=0o700 if path.parent.name == ".ssh" else 0o755
+    )
     path.write_text(text)
     private = path.name.endswith("_key") or path.name == "authorized_keys"
     path.chmod(0o600 if private else 0o644)

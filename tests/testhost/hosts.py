@@ -14,11 +14,26 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from . import checks, cleanup, disk, inventory, launch, machine, mirrors, network, places, recipe, web
+from . import (
+    cache,
+    checks,
+    cleanup,
+    disk,
+    inventory,
+    launch,
+    machine,
+    mirrors,
+    network,
+    places,
+    recipe,
+    web,
+)
 from .network import Link
-from .run import TesthostError, run
+from .run import HostError, run
 
-BOOT_TIMEOUT = 90.0
+BOOT_TIMEOUT = 180.0
+# A host that runs may be slow to answer; only after this long is it taken for a broken one.
+ANSWER_TIMEOUT = 30.0
 
 Say = Callable[[str], None]
 
@@ -28,9 +43,9 @@ def up(host: places.Host, distribution: str, say: Say) -> None:
     recipe.distribution(distribution)
     checks.requirements(say)
     with places.locked(places.HOSTS / f".{host.name}.lock"):
-        if cleanup.alive(host) and _reached(host):
+        if cleanup.alive(host) and _answers(host):
             if host.distribution != distribution:
-                raise TesthostError(
+                raise HostError(
                     f"{host.name} runs {host.distribution}, not {distribution}; "
                     f"take it down first, or give the new one another name"
                 )
@@ -40,7 +55,7 @@ def up(host: places.Host, distribution: str, say: Say) -> None:
         _ssh_key(places.SSH_KEY)
         suite = recipe.distribution(distribution).suite
         mirrors.sources(suite)
-        image, guest = recipe.host_image(distribution, say), recipe.guest_tar(say)
+        image, guest = cache.host_image(distribution, say), cache.guest_tar(say)
         cleanup.remove(host)
         try:
             _boot(host, distribution, image, guest)
@@ -101,12 +116,12 @@ def _wait(host: places.Host, say: Say) -> None:
     link = t.cast(Link, machine.link_of(host))
     while not _listens(link.address) or not _reached(host):
         if time.monotonic() > deadline:
-            raise TesthostError(f"{host.name} did not answer over ssh within {BOOT_TIMEOUT:.0f} s")
+            raise HostError(f"{host.name} did not answer over ssh within {BOOT_TIMEOUT:.0f} s")
         if not cleanup.alive(host):
-            raise TesthostError(f"{host.name} ended while it booted; see above")
+            raise HostError(f"{host.name} ended while it booted; see above")
         time.sleep(0.05)
     # The bus may not be up yet, and --wait can hang when the boot ends as it subscribes.
-    question = "until s=$(systemctl is-system-running); [ -n \"$s\" ] && [ $s != starting ] && "
+    question = 'until s=$(systemctl is-system-running); [ -n "$s" ] && [ $s != starting ] && '
     question += "[ $s != initializing ]; do sleep 0.1; done; echo $s"
     state = ssh(host, ["timeout", str(BOOT_TIMEOUT), "sh", "-c", f"'{question}'"]).stdout.strip()
     if state != "running":
@@ -121,15 +136,27 @@ def ssh(host: places.Host, command: list[str]) -> t.Any:
 def enter(host: places.Host, arguments: list[str]) -> t.NoReturn:
     """Become the ssh that runs a command, or a shell, in a host."""
     if not host.ssh_config.exists():
-        raise TesthostError(f"{host.name} is not up; run: python3 tests/testhost up {host.name}")
+        raise HostError(f"{host.name} is not up; run: python3 tests/testhost up {host.name}")
     os.execvp("ssh", ["ssh", "-F", str(host.ssh_config), host.name, *arguments])
 
 
 def _listens(address: str) -> bool:
     """Whether an ssh server greets; much cheaper to ask again and again than ssh is."""
-    with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1) as greeting:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((address, 22), timeout=1) as greeting,
+    ):
         return greeting.recv(4) == b"SSH-"
     return False
+
+
+def _answers(host: places.Host) -> bool:
+    deadline = time.monotonic() + ANSWER_TIMEOUT
+    while not _reached(host):
+        if time.monotonic() > deadline or not cleanup.alive(host):
+            return False
+        time.sleep(0.5)
+    return True
 
 
 def _reached(host: places.Host) -> bool:
@@ -144,7 +171,20 @@ def _ssh_key(path: Path) -> None:
         if not path.exists():
             partial = path.with_suffix(".partial")
             partial.unlink(missing_ok=True)
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", places.PROJECT, "-f", str(partial)])
+            run(
+                [
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-C",
+                    places.PROJECT,
+                    "-f",
+                    str(partial),
+                ]
+            )
             Path(f"{partial}.pub").rename(path.with_suffix(".pub"))
             partial.rename(path)
         path.with_suffix(".lock").unlink()

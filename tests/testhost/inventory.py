@@ -31,7 +31,9 @@ def ssh_options(host: places.Host) -> dict[str, str]:
 def ssh_config(host: places.Host, link: Link) -> str:
     """A configuration for: ssh -F build/hosts/NAME/ssh_config NAME."""
     options = {"HostName": link.address, **ssh_options(host)}
-    return f"Host {host.name}\n" + "".join(f'    {key} "{value}"\n' for key, value in options.items())
+    return f"Host {host.name}\n" + "".join(
+        f'    {key} "{value}"\n' for key, value in options.items()
+    )
 
 
 def inventory(host: places.Host, link: Link, extra: Mapping[str, t.Any]) -> str:
@@ -41,7 +43,9 @@ def inventory(host: places.Host, link: Link, extra: Mapping[str, t.Any]) -> str:
         "ansible_host": link.address,
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(places.SSH_KEY),
-        "ansible_ssh_common_args": " ".join(f'-o {key}="{value}"' for key, value in options.items()),
+        "ansible_ssh_common_args": " ".join(
+            f'-o {key}="{value}"' for key, value in options.items()
+        ),
         # Multiplexed, through sockets that end with the host and not a minute later.
         "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=60s",
         "ansible_control_path_dir": str(host.control),

@@ -13,12 +13,11 @@ import contextlib
 import os
 import subprocess
 import sys
-import typing as t
 from pathlib import Path
 
 from . import disk, dress, network, places
 from .network import Link
-from .run import TesthostError, die_with_parent, run
+from .run import HostError, die_with_parent, run
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133  # how systemd-nspawn --keep-unit says that its container wants to start again
@@ -41,7 +40,13 @@ def start(host: places.Host, link: Link, binds: dict[Path, Path]) -> None:
     pairs = [f"{source}:{target}" for source, target in binds.items()]
     command = [
         *disk.IN_MOUNT_NAMESPACE,
-        *(sys.executable, str(Path(__file__).parent), "_supervise", str(host.directory), str(link.slot)),
+        *(
+            sys.executable,
+            str(Path(__file__).parent),
+            "_supervise",
+            str(host.directory),
+            str(link.slot),
+        ),
         *pairs,
     ]
     if systemd_runs():
@@ -90,7 +95,7 @@ def supervise(host: places.Host, link: Link, binds: list[str]) -> None:
         container = subprocess.Popen(
             nspawn(host, link, binds), stdin=subprocess.DEVNULL, preexec_fn=enter
         )
-        network.attach(link)
+        network.attach(link, container)
         if container.wait() != REBOOT:
             break
 
@@ -149,7 +154,7 @@ def cgroup_root() -> Path:
         before, _separator, after = line.partition(" - ")
         if after.startswith("cgroup2 "):
             return Path(before.split()[4])
-    raise TesthostError(
+    raise HostError(
         "no cgroup2 is mounted; run: mkdir -p /sys/fs/cgroup/unified && "
         "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified"
     )
@@ -159,7 +164,7 @@ def own_cgroup() -> str:
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         if line.startswith("0::"):
             return line.removeprefix("0::")
-    raise TesthostError("this kernel has no cgroup2: boot it with cgroup_no_v1= or a newer one")
+    raise HostError("this kernel has no cgroup2: boot it with cgroup_no_v1= or a newer one")
 
 
 def _delegate(group: Path) -> None:

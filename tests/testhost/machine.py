@@ -9,6 +9,7 @@ with the last, when the settings are put back as they were found.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -26,9 +27,10 @@ SLOTS = places.REGISTRY / "slots"
 BEFORE = places.REGISTRY / "before.json"
 LOCK = places.REGISTRY / "lock"
 
-# A host's journal makes this name in the /dev that it shares with the machine.
-DEV_LOG = Path("/dev/log")
-DEV_LOG_OF_HOSTS = "/run/systemd/journal/dev-log"
+# What systemd in a host adds to the /dev that it shares with the machine.
+DEV = Path("/dev")
+DEV_LINKS = {"log": "/run/systemd/journal/dev-log", "initctl": "/run/initctl"}
+DEV_DIRECTORIES = ("hugepages", "mqueue")
 
 
 def claim(host: places.Host) -> Link:
@@ -83,7 +85,7 @@ def _remember_before() -> None:
     before: dict[str, t.Any] = {
         name: (Path("/proc/sys") / name).read_text().strip() for name in SYSCTLS
     }
-    before["dev_log"] = os.path.lexists(DEV_LOG)
+    before["dev"] = sorted(os.listdir(DEV))
     partial = BEFORE.with_suffix(".partial")
     partial.write_text(json.dumps(before))
     partial.rename(BEFORE)
@@ -95,6 +97,10 @@ def _put_back() -> None:
     before = json.loads(BEFORE.read_text())
     for name in SYSCTLS:
         (Path("/proc/sys") / name).write_text(before[name])
-    ours = DEV_LOG.is_symlink() and os.readlink(DEV_LOG) == DEV_LOG_OF_HOSTS
-    if ours and not before["dev_log"]:
-        DEV_LOG.unlink()
+    for name in {*DEV_LINKS, *DEV_DIRECTORIES} - set(before["dev"]):
+        path = DEV / name
+        if path.is_symlink() and str(path.readlink()) == DEV_LINKS.get(name):
+            path.unlink()
+        elif path.is_dir() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.rmdir()

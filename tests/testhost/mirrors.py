@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from . import places
-from .run import TesthostError, output, run
+from .run import HostError, output, run
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 FORMAT = "$(IDENTIFIER)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)"
@@ -93,7 +93,7 @@ def choose(suite: str, configured: Configured, has: Callable[[Source], bool]) ->
         if found:
             sources.append(found)
         elif name == suite:
-            raise TesthostError(
+            raise HostError(
                 f"no archive in this machine's apt configuration has Debian's {suite} "
                 f"(looked at: {', '.join(uris) or 'none'}); add one that has it"
             )

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import subprocess
 import time
 import typing as t
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import places
-from .run import TesthostError, output, run
+from .run import HostError, output, run
 
 RANGE = ipaddress.IPv4Network("198.18.0.0/15")
 SLOTS = 1024
@@ -78,7 +78,7 @@ def free(
             continue
         if not any(link.network.overlaps(network) for network in known):
             return link
-    raise TesthostError(f"all {SLOTS} addresses of test hosts are taken; take some hosts down")
+    raise HostError(f"all {SLOTS} addresses of test hosts are taken; take some hosts down")
 
 
 def present() -> list[ipaddress.IPv4Network]:
@@ -100,7 +100,9 @@ def name_servers(resolv_confs: Sequence[str]) -> list[str]:
         servers = [
             words[1]
             for words in (line.split() for line in text.splitlines())
-            if len(words) > 1 and words[0] == "nameserver" and not words[1].startswith(("127.", "::1"))
+            if len(words) > 1
+            and words[0] == "nameserver"
+            and not words[1].startswith(("127.", "::1"))
         ]
         if servers:
             return sorted(servers, key=lambda server: ":" in server)
@@ -120,12 +122,11 @@ def settings_inside(link: Link, servers: Sequence[str]) -> str:
     )
 
 
-def attach(link: Link) -> None:
-    """Give the machine's end of a link its address, as soon as nspawn has made it."""
-    deadline = time.monotonic() + 20
+def attach(link: Link, made_by: subprocess.Popen[bytes]) -> None:
+    """Give the machine's end of a link its address, as soon as systemd-nspawn has made it."""
     while link.interface not in interfaces():
-        if time.monotonic() > deadline:
-            raise TesthostError(f"systemd-nspawn made no interface {link.interface} within 20 s")
+        if made_by.poll() is not None:
+            raise HostError(f"systemd-nspawn ended before it made the interface {link.interface}")
         time.sleep(0.01)
     cidr = f"{link.gateway}/{link.network.prefixlen}"
     run(["ip", "address", "replace", cidr, "dev", link.interface])
@@ -160,4 +161,7 @@ def remove(link: Link) -> None:
 
 
 def _firewalld_runs() -> bool:
-    return Path("/run/firewalld").is_dir() and not run(["firewall-cmd", "--state"], check=False).returncode
+    return (
+        Path("/run/firewalld").is_dir()
+        and not run(["firewall-cmd", "--state"], check=False).returncode
+    )

@@ -15,7 +15,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
-from .run import TesthostError
+from .run import HostError
 
 PROJECT = "nspawn-machined-test"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ class Host(t.NamedTuple):
 
 def host(name: str) -> Host:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name) or name.endswith("-"):
-        raise TesthostError(
+        raise HostError(
             f"{name!r} is no name for a test host: it is a host name, of up to 32 lower case "
             "letters, digits and dashes, and starts with a letter"
         )
@@ -103,16 +103,26 @@ def hosts() -> list[Host]:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; the kernel drops it with the process, however that ends.
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold an exclusive lock, or say that somebody else does.
 
-    Whoever holds it may also take the file away, so a lock counts only while it lies at its path.
+    The kernel drops it with the process, however that ends. Whoever holds it may take the file
+    away, so a lock counts only while it lies at its path.
     """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(path.stat(), os.fstat(handle.fileno())):
-                    yield
-                    return
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            if _lies_at(path, handle):
+                yield True
+                return
+
+
+def _lies_at(path: Path, handle: t.IO[str]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    return False

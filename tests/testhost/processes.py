@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Processes found by what they are, since ids that were written down may be somebody else's by now."""
+"""Processes found by what they are: an id that was written down may be somebody else's by now."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ def matching(wanted: Sequence[str]) -> list[int]:
     for pid in every():
         given = arguments(pid)
         runs = (given[at : at + len(wanted)] == list(wanted) for at in range(len(given)))
-        if pid != os.getpid() and any(Path(word).name == "testhost" for word in given) and any(runs):
+        if (
+            pid != os.getpid()
+            and any(Path(word).name == "testhost" for word in given)
+            and any(runs)
+        ):
             found.append(pid)
     return found
 

@@ -1,30 +1,32 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a test host and a guest are made of, and making them once for each recipe.
+"""What a test host and a guest are made of.
 
-This file's own bytes are part of the key under which trees are cached: whatever is changed here
-is built anew.
+This file's own bytes are part of the key under which trees are cached: after a change here all
+of them are made anew.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 import typing as t
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import disk, mirrors, places
-from .run import TesthostError, run
+from .run import HostError, run
 
 COMMON = (
     "acl apt bubblewrap btrfs-progs ca-certificates cpio curl dbus debian-archive-keyring "
-    "debootstrap dosfstools e2fsprogs firewalld gnupg iproute2 iputils-ping kmod less "
+    "debootstrap dosfstools e2fsprogs fdisk firewalld gnupg iproute2 iputils-ping kmod less "
     "libnss-myhostname libnss-mymachines libnss-resolve libnss-systemd mkosi mmdebstrap mtools "
-    "nftables openssh-server polkitd procps python3 qemu-utils rsync socat squashfs-tools sudo "
-    "systemd systemd-container systemd-resolved systemd-sysv uidmap util-linux xz-utils zstd"
+    "nftables openssh-server polkitd procps python3 python3-apt qemu-utils rsync socat "
+    "squashfs-tools sudo systemd systemd-container systemd-resolved systemd-sysv uidmap util-linux "
+    "xz-utils zstd"
 ).split()
 
 
@@ -47,8 +49,8 @@ DISTRIBUTIONS = {
 GUEST = Distribution(
     "trixie",
     tuple(
-        "dbus iproute2 iputils-ping libnss-myhostname libnss-resolve libnss-systemd python3 "
-        "systemd systemd-resolved systemd-sysv".split()
+        "dbus iproute2 iputils-ping libnss-myhostname libnss-resolve libnss-systemd libpam-systemd "
+        "python3 systemd systemd-resolved systemd-sysv".split()
     ),
 )
 
@@ -81,72 +83,47 @@ MASKED_IN_GUEST = (
     "systemd-networkd-wait-online.service",
 )
 
+# pam_env complains at every login without a locale. And a host shares /dev with the machine: it
+# changes no modes there, takes no consoles and does not read the machine's kernel log.
+HOST_FILES = {
+    "etc/default/locale": "LANG=C.UTF-8\n",
+    "etc/tmpfiles.d/static-nodes-permissions.conf": "",
+    "etc/systemd/logind.conf.d/testhost.conf": "[Login]\nNAutoVTs=0\nReserveVT=0\n",
+    "etc/systemd/journald.conf.d/testhost.conf": "[Journal]\nReadKMsg=no\n",
+}
+
+# Later suites merge /usr by themselves; without it systemd lies in /lib.
+MERGED_USR = ("--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",)
+
 DISK_SIZE = "24G"
 TAR = ("tar", "--numeric-owner", "--xattrs", "--xattrs-include=*", "--sort=name")
 
 
 def distribution(name: str) -> Distribution:
     if name not in DISTRIBUTIONS:
-        raise TesthostError(f"no distribution {name!r}; there are: {', '.join(DISTRIBUTIONS)}")
+        raise HostError(f"no distribution {name!r}; there are: {', '.join(DISTRIBUTIONS)}")
     return DISTRIBUTIONS[name]
+
+
+# Read when it is loaded: what is built must not get the key of what the file says later.
+CODE = Path(__file__).read_bytes()
 
 
 def digest(made_of: Distribution) -> str:
     """The key of a recipe: its packages and the code that puts them together."""
-    parts = (repr(made_of).encode(), Path(__file__).read_bytes())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+    return hashlib.sha256(repr(made_of).encode() + CODE).hexdigest()[:12]
 
 
-def host_image(name: str, say: Callable[[str], None]) -> Path:
-    """The cached disk image with the root tree of a distribution."""
-    made_of = distribution(name)
-    target = places.CACHE / f"{name}-{digest(made_of)}.img"
-    return _made_once(target, say, lambda partial: _build_in_namespace("host", name, partial))
-
-
-def guest_tar(say: Callable[[str], None]) -> Path:
-    """The cached minimal guest, one tar for all hosts."""
-    target = places.CACHE / f"guest-{GUEST.suite}-{digest(GUEST)}.tar"
-    return _made_once(target, say, lambda partial: _build_in_namespace("guest", "", partial))
-
-
-def _made_once(target: Path, say: Callable[[str], None], make: Callable[[Path], None]) -> Path:
-    """Make a file of the cache, whole or not at all, even when several ask for it at once."""
-    if target.exists():
-        return target
-    with places.locked(target.with_suffix(".lock")):
-        if not target.exists():
-            say(f"making {target.name} (once; log: {_log(target)})")
-            partial = target.with_name(f".{target.name}.partial")
-            partial.unlink(missing_ok=True)
-            try:
-                make(partial)
-                partial.rename(target)
-            finally:
-                partial.unlink(missing_ok=True)
-        target.with_suffix(".lock").unlink(missing_ok=True)
-    return target
-
-
-def _log(target: Path) -> Path:
-    return target.with_suffix(".log")
-
-
-def _build_in_namespace(kind: str, name: str, target: Path) -> None:
-    """Run build() where its mounts end with it."""
-    # With a process namespace as well, nothing goes on building when the caller was killed.
-    command = [*("unshare", "--mount", "--propagation", "private"), *("--pid", "--kill-child")]
-    command += ["--", sys.executable, str(Path(__file__).parent)]
-    log = _log(target.with_name(target.name.removeprefix(".").removesuffix(".partial")))
-    with log.open("wb") as handle:
-        run([*command, "_build", kind, name, str(target)], log=handle, end_with_parent=True)
+def tree_of(target: Path) -> Path:
+    """Where the tree lies while it is built."""
+    return target.with_suffix(".tree")
 
 
 def build(kind: str, name: str, target: Path) -> None:
     """Build a host's image or the guest's tar; called in a mount namespace of its own."""
-    tree = target.with_suffix(".tree")
-    if tree.exists():
-        shutil.rmtree(tree)
+    if digest(GUEST if kind == "guest" else distribution(name)) not in target.name:
+        raise HostError(f"{__file__} changed while it was at work: start again")
+    tree = tree_of(target)
     tree.mkdir(mode=0o755)
     if kind == "guest":
         _bootstrap(GUEST, "minbase", tree)
@@ -161,7 +138,6 @@ def build(kind: str, name: str, target: Path) -> None:
         run(["btrfs", "filesystem", "sync", str(tree)])
         run(["fstrim", str(tree)])
         run(["umount", str(tree)])
-    shutil.rmtree(tree)
 
 
 def _bootstrap(made_of: Distribution, variant: str, tree: Path) -> None:
@@ -177,14 +153,16 @@ def _bootstrap(made_of: Distribution, variant: str, tree: Path) -> None:
             '--aptopt=Apt::Install-Recommends "false"',
             *options,
             *excluded,
-            # Neither the build machine's mirrors nor its options belong into a tree that is kept.
-            "--skip=cleanup/reproducible",
+            *(MERGED_USR if made_of.suite == "bookworm" else ()),
+            # A tree that is not whole is thrown away, so it need not be safe at every moment.
+            "--dpkgopt=force-unsafe-io",
             made_of.suite,
             str(tree),
             *mirrors.lines(mirrors.sources(made_of.suite)),
         ],
         log=sys.stdout.buffer,
     )
+    # Of this machine: a host gets its own when it is dressed, and a guest none.
     for leftover in ("etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap"):
         (tree / leftover).unlink(missing_ok=True)
 
@@ -197,6 +175,8 @@ def _dress_host(tree: Path) -> None:
         key.unlink()
     # As a subvolume, and made by the host's own systemd-tmpfiles at its first boot.
     shutil.rmtree(tree / "var/lib/machines", ignore_errors=True)
+    for path, text in HOST_FILES.items():
+        _write(tree, path, text)
     (tree / places.INSIDE.relative_to("/")).mkdir()
     _systemctl(tree, "mask", MASKED_ON_HOST)
     _systemctl(
@@ -218,7 +198,10 @@ def _dress_guest(tree: Path) -> None:
 
 def _up_to_date(tree: Path) -> None:
     """Spare the first boot ldconfig, sysusers and catalogues, which the packages have seen to."""
-    run(["chroot", str(tree), "/usr/lib/systemd/systemd-update-done"])
+    moment = int((tree / "usr").stat().st_mtime)
+    for path in ("usr", "etc/.updated", "var/.updated"):
+        (tree / path).touch()
+        os.utime(tree / path, (moment, moment))
 
 
 def _stub_resolver(tree: Path) -> None:

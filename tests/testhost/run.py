@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
-class TesthostError(Exception):
+class HostError(Exception):
     """Says what was found and what to do about it; shown without a traceback."""
 
 
@@ -26,9 +26,11 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     log: t.IO[bytes] | None = None,
-    end_with_parent: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; with log, both streams go there instead of into the result."""
+    """Run a command to its end; with log, both streams go there instead of into the result.
+
+    It ends with this program: nothing is left at work by a kill -9.
+    """
     streams: dict[str, t.Any] = (
         {"stdout": log, "stderr": subprocess.STDOUT}
         if log
@@ -43,16 +45,16 @@ def run(
             text=True,
             errors="replace",
             env={**os.environ, **ENVIRONMENT, **(env or {})},
-            preexec_fn=die_with_parent if end_with_parent else None,
+            preexec_fn=die_with_parent,
             **streams,
         )
     except FileNotFoundError as exc:
-        raise TesthostError(
+        raise HostError(
             f"{command[0]} is not installed; run: python3 tests/testhost requirements"
         ) from exc
     if check and done.returncode:
         said = (done.stderr or done.stdout or "").strip() if not log else f"see {log.name}"
-        raise TesthostError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
+        raise HostError(f"{' '.join(command)}: exit code {done.returncode}: {said}")
     return done
 
 

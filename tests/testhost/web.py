@@ -31,7 +31,7 @@ from pathlib import Path
 
 from . import network, places, processes
 from .network import Link
-from .run import TesthostError
+from .run import HostError
 
 CHUNK = 64 * 1024
 SLOW = 256 * 1024
@@ -196,7 +196,7 @@ def ensure() -> None:
         deadline = time.monotonic() + 10
         while not ADDRESS.exists():
             if time.monotonic() > deadline:
-                raise TesthostError(f"the web server did not start within 10 s; see {LOG}")
+                raise HostError(f"the web server did not start within 10 s; see {LOG}")
             time.sleep(0.02)
 
 
