@@ -20,15 +20,15 @@ EXITED = [
     [
         (
             (
-                "execv(/usr/lib/systemd/systemd, /lib/systemd/systemd, /sbin/init) failed: No such file"  # noqa: E501
-                " or directory"
+                "execv(/usr/lib/systemd/systemd, /lib/systemd/systemd, /sbin/init) "
+                "failed: No such file or directory"
             ),
             "no init",
         ),
         (
             (
-                "Directory /var/lib/machines/z doesn't look like an OS root directory (os-release file"  # noqa: E501
-                " is missing). Refusing."
+                "Directory /var/lib/machines/z doesn't look like an OS root directory "
+                "(os-release file is missing). Refusing."
             ),
             "no operating system",
         ),
@@ -43,8 +43,8 @@ EXITED = [
         ),
         (
             (
-                'Failed to mount overlay (type overlay) on /var/lib/machines/z/mnt (0 "lowerdir=/a'
-                ',upperdir=/b,workdir=/.#b"): No such file or directory'
+                "Failed to mount overlay (type overlay) on /var/lib/machines/z/mnt (0 "
+                '"lowerdir=/a,upperdir=/b,workdir=/.#b"): No such file or directory'
             ),
             "Overlay= names does not exist",
         ),
@@ -71,23 +71,23 @@ EXITED = [
         ),
         (
             (
-                "systemd-nspawn@z.service: Service has more than one ExecStart= setting, which is only"  # noqa: E501
-                " allowed for Type=oneshot services. Refusing."
+                "systemd-nspawn@z.service: Service has more than one ExecStart= "
+                "setting, which is only allowed for Type=oneshot services. Refusing."
             ),
             "second ExecStart=",
         ),
         ("systemd-nspawn@z.service: Failed to set up credentials: Protocol error", "credential"),
         (
             (
-                "systemd-nspawn@z.service - Container z skipped, unmet condition check"
-                " ConditionPathExists=/nosuch"
+                "systemd-nspawn@z.service - Container z skipped, unmet condition check "
+                "ConditionPathExists=/nosuch"
             ),
             "ConditionPathExists=/nosuch is not the case",
         ),
         (
             (
-                "systemd-nspawn@z.service: Unable to locate executable '/usr/bin/x': No such file or"  # noqa: E501
-                " directory"
+                "systemd-nspawn@z.service: Unable to locate executable '/usr/bin/x': "
+                "No such file or directory"
             ),
             "a program that the host does not have",
         ),
