@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import json
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _settings, _units
@@ -148,9 +149,18 @@ class Snapshot:
 
 
 def digest(settings: t.Optional[str], unit: t.Optional[str]) -> str:
-    """What a machine is started with, in one word."""
-    text = "\0".join("-" if one is None else "+" + one for one in (settings, unit or None))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    """What a machine is started with, in one word. A remark in a file makes no difference."""
+    meaning = json.dumps([_meaning(settings), _meaning(unit or None)])
+    return hashlib.sha256(meaning.encode()).hexdigest()
+
+
+def _meaning(text: t.Optional[str]) -> t.Any:
+    if text is None:
+        return None
+    try:
+        return _settings.parse(text).as_lists()
+    except Failure:
+        return text
 
 
 # --- refuse before anything changes ---------------------------------------------------------

@@ -63,6 +63,7 @@ def write(name: str, record: Record) -> None:
 
 def forget(name: str) -> None:
     _files.remove(_path(name))
+    _files.remove_empty_directory(RECORDS)
 
 
 def _path(name: str) -> str:
@@ -115,6 +116,7 @@ def started_with(name: str, unit: str) -> t.Optional[str]:
 
 def forget_start(name: str) -> None:
     _files.remove(os.path.join(STARTS, name))
+    _files.remove_empty_directory(STARTS)
 
 
 def younger_than_start(unit: str, paths: t.Iterable[str]) -> bool:

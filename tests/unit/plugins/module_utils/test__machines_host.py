@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _machines_host
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
+    PHASES,
+    Seen,
+    Snapshot,
+    Wanted,
+    plan,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
+
+NAMES = [f"n{number}" for number in range(6)]
+EVERYTHING = [
+    Wanted(name, "started", image="trixie", declared=True, enabled=True, unit="[Service]\nNice=1\n")
+    for name in NAMES
+]
+FROM_NOTHING = plan(Snapshot({}, frozenset({"trixie"})), EVERYTHING)
+
+
+class Batches:
+    """Carries nothing out, but notes what it was given; some steps fail."""
+
+    def __init__(self, failing: t.Collection[str]) -> None:
+        self.failing = failing
+        self.calls: list[tuple[str, list[str]]] = []
+        self.table = dict.fromkeys(PHASES, self._batch)
+
+    def _batch(self, steps: t.Sequence[Step]) -> dict[str, Exception]:
+        self.calls.append((steps[0].verb, [step.subject for step in steps]))
+        return {
+            step.identity: Failure("as wanted by the test")
+            for step in steps
+            if step.identity in self.failing
+        }
+
+
+def test_each_verb_is_called_once_for_all_machines() -> None:
+    batches = Batches(())
+    outcome = _machines_host.carry_out(FROM_NOTHING, batches.table)
+    verbs = [verb for verb, _subjects in batches.calls]
+    assert verbs == ["record", "clone", "write", "enable", "reload", "start"]
+    assert dict(batches.calls)["start"] == NAMES
+    assert list(FROM_NOTHING) == outcome.done
+    assert not outcome.failed and not outcome.skipped
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.sampled_from([step.identity for step in FROM_NOTHING])))
+def test_a_machine_that_fails_does_not_keep_another_from_being_started(failing: set[str]) -> None:
+    failing -= {"reload systemd"}
+    outcome = _machines_host.carry_out(FROM_NOTHING, Batches(failing).table)
+    touched = {step.arguments["machine"] for step in FROM_NOTHING if step.identity in failing}
+    done = {step.identity for step in outcome.done}
+    for name in NAMES:
+        if name not in touched:
+            assert f"start {name}" in done
+        if {f"clone {name}", f"write /etc/systemd/nspawn/{name}.nspawn"} & failing:
+            assert f"start {name}" not in done
+    every = [*outcome.done, *outcome.skipped, *(step for step, _error in outcome.failed)]
+    assert sorted(step.identity for step in every) == sorted(s.identity for s in FROM_NOTHING)
+
+
+def test_nothing_is_started_when_systemd_could_not_read_its_units() -> None:
+    outcome = _machines_host.carry_out(FROM_NOTHING, Batches({"reload systemd"}).table)
+    assert [step.verb for step in outcome.skipped] == ["start"] * len(NAMES)
+
+
+def test_a_batch_that_fails_as_a_whole_fails_for_each_of_its_machines() -> None:
+    def broken(steps: t.Sequence[Step]) -> dict[str, Exception]:
+        raise Failure("systemd is gone")
+
+    table = {**Batches(()).table, "enable": broken}
+    outcome = _machines_host.carry_out(FROM_NOTHING, table)
+    assert [step.identity for step, _error in outcome.failed] == [f"enable {n}" for n in NAMES]
+    assert outcome.done[-1].verb == "start"
+
+
+def test_a_rolling_restart_leaves_the_rest_running_when_one_does_not_come_back() -> None:
+    running = Seen(image="directory", identity="a", active="active", settings="")
+    snapshot = Snapshot(dict.fromkeys(NAMES, running), frozenset(NAMES))
+    steps = plan(snapshot, [Wanted(name, "restarted") for name in NAMES], rolling=2)
+    batches = Batches({"restart n2"})
+    outcome = _machines_host.carry_out(steps, batches.table)
+    assert batches.calls == [("restart", ["n0", "n1"]), ("restart", ["n2", "n3"])]
+    assert [step.subject for step in outcome.skipped] == ["n4", "n5"]
+
+
+def test_a_clone_loses_the_machine_id_of_its_template(tmp_path: Path) -> None:
+    root = tmp_path / "image"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/machine-id").write_text("0" * 31 + "1\n")
+    (root / "var/lib/dbus").mkdir(parents=True)
+    (root / "var/lib/dbus/machine-id").write_text("0" * 31 + "1\n")
+    _machines_host.make_individual(str(root))
+    assert (root / "etc/machine-id").read_text() == ""
+    assert not (root / "var/lib/dbus/machine-id").exists()
+
+
+def test_a_link_in_an_image_does_not_lead_to_the_hosts_machine_id(tmp_path: Path) -> None:
+    host = tmp_path / "host-id"
+    host.write_text("the host's\n")
+    root = tmp_path / "image"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/machine-id").symlink_to(host)
+    (root / "var/lib").mkdir(parents=True)
+    (root / "var/lib/dbus").symlink_to(tmp_path)
+    (tmp_path / "machine-id").write_text("the host's\n")
+    _machines_host.make_individual(str(root))
+    assert host.read_text() == "the host's\n"
+    assert (tmp_path / "machine-id").exists()
+
+
+def test_the_link_that_dbus_has_to_the_machine_id_stays(tmp_path: Path) -> None:
+    (tmp_path / "var/lib/dbus").mkdir(parents=True)
+    link = tmp_path / "var/lib/dbus/machine-id"
+    link.symlink_to("/etc/machine-id")
+    _machines_host.make_individual(str(tmp_path))
+    assert link.is_symlink()

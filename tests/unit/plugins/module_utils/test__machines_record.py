@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _machines_record
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+UNIT = "systemd-nspawn@web.service"
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directories of the host, somewhere else."""
+    for name in ("RECORDS", "STARTS", "INVOCATIONS"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(_machines_record, name, str(tmp_path / name))
+    return tmp_path
+
+
+def run_as(places: Path, invocation: str) -> Path:
+    link = places / "INVOCATIONS" / f"invocation:{UNIT}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(invocation)
+    return link
+
+
+records = st.builds(
+    Record,
+    made=st.booleans(),
+    image=st.none() | st.text(),
+    identity=st.text(),
+    owner=st.none() | st.text(),
+    variables=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans())),
+)
+
+
+@given(records)
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    _machines_record.write("web", record)
+    assert _machines_record.read("web") == record
+    assert _machines_record.names() == ["web"]
+    _machines_record.forget("web")
+    assert _machines_record.read("web") is None and not _machines_record.names()
+
+
+def test_a_record_is_for_root_alone(places: Path) -> None:
+    _machines_record.write("web", Record())
+    assert (places / "RECORDS/web.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", "{}", '{"made": 1}'])
+def test_a_record_that_is_none_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_machines_record, "RECORDS", str(tmp_path))
+    (tmp_path / "web.json").write_text(text)
+    with pytest.raises(Failure, match=r"web\.json: is not a record"):
+        _machines_record.read("web")
+
+
+def test_what_a_machine_was_started_with_is_known_as_long_as_it_runs(places: Path) -> None:
+    run_as(places, "first")
+    _machines_record.remember_start("web", UNIT, "[Exec]\nBoot=yes\n", None)
+    known = _machines_record.started_with("web", UNIT)
+    assert known == _machines_record.digest("[Exec]\nBoot=yes\n", None)
+    run_as(places, "second")
+    assert _machines_record.started_with("web", UNIT) is None
+
+
+def test_nothing_is_remembered_of_a_machine_that_does_not_run(places: Path) -> None:
+    _machines_record.remember_start("web", UNIT, None, None)
+    assert not list((places / "STARTS").iterdir())
+
+
+def test_a_file_is_younger_than_the_start_even_if_it_was_moved_there_with_an_old_time(
+    places: Path,
+) -> None:
+    file = places / "web.nspawn"
+    file.write_text("")
+    link = run_as(places, "first")
+    while file.stat().st_ctime_ns >= link.lstat().st_ctime_ns:
+        link = run_as(places, "first")
+    assert not _machines_record.younger_than_start(UNIT, [str(file), str(places / "none")])
+    while file.stat().st_ctime_ns <= link.lstat().st_ctime_ns:
+        os.utime(file, (1, 1))
+    assert _machines_record.younger_than_start(UNIT, [str(file)])
+
+
+def test_a_machine_whose_start_is_not_known_is_not_taken_for_outdated(places: Path) -> None:
+    file = places / "web.nspawn"
+    file.write_text("")
+    assert not _machines_record.younger_than_start(UNIT, [str(file)])
