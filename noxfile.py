@@ -11,14 +11,15 @@ import antsibull_nox
 import nox
 
 ROOT = Path(__file__).parent
-PINS = [ROOT / "tests" / "requirements" / name for name in ("tools.txt", "bench.txt")]
+# Relative, as the list is split at spaces and the root may have one.
+PINS = "tests/requirements/tools.txt tests/requirements/bench.txt"
 
 nox.options.envdir = str(ROOT / "build" / "nox")
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = True
 
 # Sessions name packages; the versions of all of them are in one place.
-os.environ["PIP_CONSTRAINT"] = os.environ["UV_CONSTRAINT"] = " ".join(map(str, PINS))
+os.environ["PIP_CONSTRAINT"] = os.environ["UV_CONSTRAINT"] = PINS
 
 antsibull_nox.load_antsibull_nox_toml()
 
