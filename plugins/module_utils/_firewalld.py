@@ -14,6 +14,7 @@ bus, in one call for each zone or policy: a call costs 2 ms, firewall-cmd takes 
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import re
 import time
@@ -30,25 +31,27 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _firewalld_xml as xml,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+    BINDINGS,
     POLICY,
     ZONE,
     Key,
     Property,
     Settings,
     Value,
+    Version,
     changed,
     coalesced,
     defaults_of,
     forward_fields,
     forward_text,
     freeze,
+    is_name,
     items_of,
     parse_version,
     properties_of,
     without,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
-    DEFAULT_ZONE,
     Entry,
     Record,
     Snapshot,
@@ -66,7 +69,6 @@ STATE_DIRECTORY = "/var/lib/nspawn.machined"
 
 _MAIN = "org.fedoraproject.FirewallD1"
 _ROOT = "/org/fedoraproject/FirewallD1"
-_BUS = bus.Service("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 FIREWALLD = bus.Service(_MAIN, _ROOT, _MAIN)
 ZONES = bus.Service(_MAIN, _ROOT, f"{_MAIN}.zone")
 POLICIES = bus.Service(_MAIN, _ROOT, f"{_MAIN}.policy")
@@ -92,12 +94,10 @@ def snapshot(wishes: t.Sequence[Wish], recording: t.Optional[str] = None) -> Sna
             "leave the firewall out"
         )
     record = _read_record(recording) if recording else {}
-    running = is_running()
     configuration = files.read(f"{ADMIN_DIRECTORY}/firewalld.conf") or ""
-    version, default_zone = _running_identity() if running else _stopped_identity(configuration)
+    running, version, default_zone = _identity(configuration)
     concerned = {wish.key for wish in wishes} | set(record) | {Key(ZONE, default_zone)}
-    if Key(ZONE, DEFAULT_ZONE) in concerned:
-        concerned.add(Key(ZONE, default_zone))
+    concerned = {key for key in concerned if is_name(key.name)}
     _refuse_combined(concerned)
     services = _names("services")
     return Snapshot(
@@ -121,18 +121,18 @@ def _one(service: bus.Service, method: str, signature: str = "", *arguments: str
     return answer
 
 
-def is_running() -> bool:
-    """Whether firewalld is on the bus; one that is just starting is waited for."""
+def _identity(configuration: str) -> tuple[bool, Version, str]:
+    """Whether firewalld runs, its version and default zone; one just starting is waited for."""
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            if _one(_BUS, "NameHasOwner", "s", _MAIN):
-                return True
-            starting = _unit_state() in ("activating", "reloading")
+            found = bus.properties(FIREWALLD, "version", "state")
         except CommandFailed:
-            return False  # no bus, no firewalld: the root of an image, for example
-        if not starting:
-            return False
+            found = {}
+        if found:
+            return (True, *_running_identity(found))
+        if not _is_starting():
+            return (False, *_stopped_identity(configuration))
         if time.monotonic() > deadline:
             raise Failure(
                 f"firewalld.service has been starting for {START_TIMEOUT:g} s and is not on the "
@@ -141,15 +141,17 @@ def is_running() -> bool:
         time.sleep(0.2)
 
 
-def _unit_state() -> str:
+def _is_starting() -> bool:
     path = bus.object_path("/org/freedesktop/systemd1/unit", "firewalld.service")
     interface = "org.freedesktop.systemd1.Unit"
-    found = bus.properties(bus.SYSTEMD, "ActiveState", path=path, interface=interface)
-    return str(found["ActiveState"])
+    try:
+        found = bus.properties(bus.SYSTEMD, "ActiveState", path=path, interface=interface)
+    except CommandFailed:
+        return False  # no bus: the root of an image, for example
+    return found["ActiveState"] in ("activating", "reloading")
 
 
-def _running_identity() -> tuple[tuple[int, ...], str]:
-    found = bus.properties(FIREWALLD, "version", "state")
+def _running_identity(found: t.Mapping[str, t.Any]) -> tuple[Version, str]:
     if found["state"] != "RUNNING":
         raise Failure(
             f"firewalld is on the bus, but its state is {found['state']} and not RUNNING: its "
@@ -159,7 +161,7 @@ def _running_identity() -> tuple[tuple[int, ...], str]:
     return parse_version(found["version"]), str(_one(FIREWALLD, "getDefaultZone"))
 
 
-def _stopped_identity(configuration: str) -> tuple[tuple[int, ...], str]:
+def _stopped_identity(configuration: str) -> tuple[Version, str]:
     version = run(["firewall-offline-cmd", "--version"]).stdout.strip()
     return parse_version(version), _configured(configuration, "DefaultZone", "public")
 
@@ -172,7 +174,7 @@ def _configured(configuration: str, key: str, default: str) -> str:
 def _refuse_combined(concerned: t.Iterable[Key]) -> None:
     for key in concerned:
         directory = os.path.join(ADMIN_DIRECTORY, _DIRECTORIES[key.kind], key.name)
-        if key.name and "/" not in key.name and files.is_directory(directory):
+        if files.is_directory(directory):
             raise Failure(
                 f"{key}: is put together from the files in {directory}, which is not supported: "
                 "make one file of them, or manage it by hand"
@@ -255,22 +257,26 @@ def _uplinks() -> tuple[str, ...]:
 
 
 def _live(concerned: t.Iterable[Key]) -> dict[Key, Settings]:
-    """The zones and policies concerned, and of all other zones what is bound to them."""
-    bound: t.Mapping[str, t.Mapping[str, list[str]]] = _one(ZONES, "getActiveZones")
+    """The zones and policies concerned, and of other zones what is bound to them."""
     live: dict[Key, Settings] = {
-        Key(ZONE, zone): freeze(
-            {
-                "interfaces": tuple(bound.get(zone, {}).get("interfaces", ())),
-                "sources": tuple(bound.get(zone, {}).get("sources", ())),
-            }
-        )
-        for zone in _one(ZONES, "getZones")
+        Key(ZONE, zone): freeze({name: tuple(bound.get(name, ())) for name in BINDINGS})
+        for zone, bound in _one(ZONES, "getActiveZones").items()
     }
-    policies = {Key(POLICY, name) for name in _one(POLICIES, "getPolicies")}
-    for key in concerned:
-        if key in live or key in policies:
-            live[key] = _live_settings(key)
+    keys = sorted(concerned)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
+        for key, settings in zip(keys, pool.map(_live_settings_if_there, keys)):
+            if settings is not None:
+                live[key] = settings
     return live
+
+
+def _live_settings_if_there(key: Key) -> t.Optional[Settings]:
+    try:
+        return _live_settings(key)
+    except bus.CallFailed as error:
+        if error.message.startswith(("INVALID_ZONE", "INVALID_POLICY")):
+            return None
+        raise
 
 
 def _live_settings(key: Key) -> Settings:

@@ -26,6 +26,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     dotted,
     forward_fields,
     identity,
+    is_name,
     items_of,
     longest_name,
     port_problem,
@@ -113,7 +114,7 @@ def _name_problems(seen: Snapshot, key: Key) -> Problems:
         yield "the name is empty"
     elif "/" in name:
         yield "a name with / (one part of a combined configuration) is not supported"
-    elif not all(letter.isalnum() or letter in "_-" for letter in name):
+    elif not is_name(name):
         yield "a name consists of letters, digits, - and _"
     elif len(name) > longest:
         why = "" if seen.version >= (2, 4) else " (longer names need firewalld 2.4 or later)"

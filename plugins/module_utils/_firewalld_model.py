@@ -333,6 +333,8 @@ def _normal(tag: str, attributes: t.Mapping[str, str]) -> tuple[tuple[str, str],
             values["invert"] = "True"
         else:
             del values["invert"]
+    if values.get("burst") == "0":
+        del values["burst"]  # written by firewalld 2.2 and 2.3 into every rule with a limit
     if tag == "limit" and "value" in values:
         rate, _slash, unit = values["value"].partition("/")
         values["value"] = f"{rate}/{unit.strip()[:1]}"
@@ -515,6 +517,11 @@ def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
 
 
 # --- names ----------------------------------------------------------------------------------
+
+
+def is_name(name: str) -> bool:
+    """Whether firewalld would take it, length aside."""
+    return bool(name) and all(letter.isalnum() or letter in "_-" for letter in name)
 
 
 def longest_name(kind: str, version: Version) -> int:
