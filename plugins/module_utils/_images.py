@@ -37,6 +37,8 @@ clone_step = _images_plan.clone_step
 
 REMOVE_TIMEOUT = 600
 CLONE_TIMEOUT = 600
+# While btrfs counts for the first time, machined reports no limits.
+LIMIT_PATIENCE = 60
 SYSTEM_DIRECTORY = "/etc/systemd/system"
 MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")
 # Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
@@ -65,6 +67,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         problems=problems,
         used_by=_used(there) if _may_disturb(images, there) else {},
         limits=_limits(images, there),
+        btrfs=_provenance.is_btrfs(_machined.MACHINES_DIRECTORY),
         pieces={
             image.rename_from: _pieces(image.rename_from) for image in images if image.rename_from
         },
@@ -318,7 +321,16 @@ def _set_read_only(name: str, wanted: bool) -> None:
 
 
 def _set_limit(name: str, limit: int) -> None:
+    """Set a limit through machined, which does not turn quotas on for it."""
+    _transfer.enable_quotas(_machined.MACHINES_DIRECTORY)
     _call("SetImageLimit", "st", name, str(limit))
+    # What was not committed yet would be read as no limit.
+    _transfer.sync_btrfs(_machined.MACHINES_DIRECTORY)
+    end = time.monotonic() + LIMIT_PATIENCE
+    while (found := limit_of(name)) != (None if limit == _machined.UNKNOWN else limit):
+        if time.monotonic() > end:
+            raise Failure(f"image {name}: machined was to limit it to {limit} bytes, not {found}")
+        time.sleep(0.1)
 
 
 def clear(name: str) -> None:

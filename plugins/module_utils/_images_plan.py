@@ -167,6 +167,8 @@ class Snapshot:
     limits: t.Mapping[str, t.Optional[int]] = dataclasses.field(default_factory=dict)
     pieces: t.Mapping[str, Pieces] = dataclasses.field(default_factory=dict)
     """Of images that shall be renamed, by their old names."""
+    btrfs: bool = True
+    """Images are subvolumes, which alone can be limited."""
     leftovers: frozenset[str] = frozenset()
     """Names of images that a killed run was making or removing."""
 
@@ -174,14 +176,21 @@ class Snapshot:
 # --- drift ----------------------------------------------------------------------------------
 
 
-def drift(image: Wanted, seen: Snapshot) -> t.Optional[str]:
-    """Why an image that is there is not what its source would give now; nothing when it is."""
+def drift(
+    image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str] = frozenset()
+) -> t.Optional[str]:
+    """Why an image that is there is not what its source would give now; nothing when it is.
+
+    O(renewed) are the images that the same plan makes anew.
+    """
     if image.clone_from is None and image.url is None and image.path is None:
         return None
     record = seen.records.get(image.name)
     if record is None:
         return "nothing is known of where it came from"
     if image.clone_from is not None:
+        if image.clone_from in renewed:
+            return f"{image.clone_from}, which it was cloned from, is replaced"
         return _drift_of_clone(image.clone_from, record, seen)
     source = seen.sources.get(image.name)
     if source is None:
@@ -229,15 +238,34 @@ def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[
 def plan(seen: Snapshot, images: t.Sequence[Wanted]) -> Plan:
     """What to do, in an order in which a clone comes after its parent."""
     check_all(images)
-    made = {image.name for image in images if image.state == "present"}
     steps: list[Step] = []
-    for image in images:
+    renewed: set[str] = set()
+    for image in _parents_first(images):
         steps += _sweep(image.name, seen)
         if image.state == "absent":
             steps += _absent(image, seen)
-        else:
-            steps += _present(image, seen, made)
+            continue
+        own = _present(image, seen, renewed)
+        if any(step.verb in _RENEWING for step in own):
+            renewed.add(image.name)
+        steps += own
     return ordered(steps)
+
+
+_RENEWING = ("pull image", "import image", "clone image", "replace image", "rename image")
+
+
+def _parents_first(images: t.Sequence[Wanted]) -> list[Wanted]:
+    waiting = {image.name: image for image in images}
+    ready: list[Wanted] = []
+    while waiting:
+        free = [image for image in waiting.values() if image.clone_from not in waiting]
+        if not free:
+            raise Failure(f"images {', '.join(waiting)} are cloned from each other")
+        ready += free
+        for image in free:
+            del waiting[image.name]
+    return ready
 
 
 def _sweep(name: str, seen: Snapshot) -> list[Step]:
@@ -270,24 +298,24 @@ def _absent(image: Wanted, seen: Snapshot) -> list[Step]:
     ]
 
 
-def _present(image: Wanted, seen: Snapshot, made: t.AbstractSet[str]) -> list[Step]:
+def _present(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> list[Step]:
     there = seen.images.get(image.name)
     if there is None:
-        steps = [_make(image, seen, made)]
+        steps = [_make(image, seen, renewed)]
     elif image.rename_from is not None:
         steps = _finish_rename(image, seen)
-    elif image.update and drift(image, seen):
-        steps = [_replace(image, seen, there, made)]
+    elif image.update and drift(image, seen, renewed):
+        steps = [_replace(image, seen, there, renewed)]
     else:
         steps = []
     return steps + _properties(image, seen, there, steps)
 
 
-def _make(image: Wanted, seen: Snapshot, made: t.AbstractSet[str]) -> Step:
+def _make(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
     if image.rename_from is not None:
         return _rename(image, image.rename_from, seen)
     if image.clone_from is not None:
-        return _clone(image, image.clone_from, seen, made)
+        return _clone(image, image.clone_from, seen, renewed)
     if image.url is None and image.path is None:
         raise Failure(
             f"image {image.name} does not exist on this host, and no source is given. Expected "
@@ -342,8 +370,8 @@ def clone_step(
     )
 
 
-def _clone(image: Wanted, parent: str, seen: Snapshot, made: t.AbstractSet[str]) -> Step:
-    if parent not in seen.images and parent not in made:
+def _clone(image: Wanted, parent: str, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
+    if parent not in seen.images and parent not in renewed:
         raise Failure(_no_parent(image.name, parent, seen))
     return clone_step(
         parent, image.name, read_only=bool(image.read_only), needs=_parent_steps(parent)
@@ -361,9 +389,9 @@ def _no_parent(name: str, parent: str, seen: Snapshot) -> str:
 
 
 def _replace(
-    image: Wanted, seen: Snapshot, there: _machined.Image, made: t.AbstractSet[str]
+    image: Wanted, seen: Snapshot, there: _machined.Image, renewed: t.AbstractSet[str]
 ) -> Step:
-    reason = drift(image, seen) or ""
+    reason = drift(image, seen, renewed) or ""
     if image.name not in seen.records and not image.force:
         raise Failure(
             f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. "
@@ -378,7 +406,7 @@ def _replace(
         "machine": seen.used_by.get(image.name),
     }
     if image.clone_from is not None:
-        if image.clone_from not in seen.images:
+        if image.clone_from not in seen.images and image.clone_from not in renewed:
             raise Failure(_no_parent(image.name, image.clone_from, seen))
         arguments["parent"] = image.clone_from
         after: dict[str, t.Any] = {"source": image.clone_from}
@@ -459,6 +487,13 @@ def _properties(
 def _limit(image: Wanted, seen: Snapshot, made: bool, before: frozenset[str]) -> list[Step]:
     if image.limit is None:
         return []
+    there = seen.images.get(image.name)
+    if not seen.btrfs or (there and not made and there.type != "subvolume"):
+        kind = f"a {there.type}" if there else "no subvolume"
+        raise Failure(
+            f"image {image.name}: a limit needs a subvolume of btrfs, but it is {kind}. Leave "
+            "limit out, or put /var/lib/machines on btrfs"
+        )
     now = None if made else seen.limits.get(image.name)
     if (NO_LIMIT if now is None else now) == image.limit:
         return []

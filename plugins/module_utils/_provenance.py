@@ -76,6 +76,17 @@ def identity_of(path: str) -> str:
         os.close(descriptor)
 
 
+def is_btrfs(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _subvolume_id(descriptor) is not None
+    finally:
+        os.close(descriptor)
+
+
 def _subvolume_id(descriptor: int) -> t.Optional[int]:
     arguments = bytearray(struct.pack("=QQ4080s", 0, _BTRFS_ROOT_INODE, b""))
     try:

@@ -59,6 +59,9 @@ _BTRFS_IOC_SNAP_DESTROY = 0x5000940F
 _BTRFS_IOC_SUBVOL_GETFLAGS = 0x80089419
 _BTRFS_IOC_SUBVOL_SETFLAGS = 0x4008941A
 _BTRFS_SUBVOL_RDONLY = 2
+_BTRFS_IOC_SYNC = 0x9408
+_BTRFS_IOC_QUOTA_CTL = 0xC0109428
+_BTRFS_QUOTA_CTL_ENABLE = 1
 
 
 Stream = t.Union[io.BufferedReader, http.client.HTTPResponse]
@@ -234,6 +237,7 @@ def _systemd_import(
             [*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock]
         )
     except _run.CommandFailed as failed:
+        deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
             f"systemd-{tool} could not make image {place.name}: {_reason(failed.result)}",
             **failed.details,
@@ -242,7 +246,7 @@ def _systemd_import(
 
 def _reason(result: _run.Result) -> str:
     """What the program said, without what it says when all goes well."""
-    usual = ("Importing ", "Exiting.", "Acquired ", "Enqueued ", "Wrote ")
+    usual = ("Importing ", "Exiting.", "Operating on ", "Wrote ")
     said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
     return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
 
@@ -469,3 +473,23 @@ def _clear(descriptor: int, get: int, put: int, form: str, flag: int) -> None:
         # Not this kind of file system: there is no such flag.
         if error.errno not in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL):
             raise
+
+
+def enable_quotas(path: str) -> None:
+    """Turn on the quotas of a btrfs; no harm when they are on."""
+    _ioctl(path, _BTRFS_IOC_QUOTA_CTL, struct.pack("=QQ", _BTRFS_QUOTA_CTL_ENABLE, 0))
+
+
+def sync_btrfs(path: str) -> None:
+    """Have a btrfs commit what it was told, so that others can read it."""
+    _ioctl(path, _BTRFS_IOC_SYNC, b"")
+
+
+def _ioctl(path: str, request: int, argument: bytes) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(descriptor, request, argument)
+    except OSError as error:
+        raise Failure(f"{path}: btrfs refused it: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
