@@ -32,6 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 STAGE = ".#nspawn-machined-mkosi"
 """systemd takes no name that begins so for an image, and clears them away at boot."""
 
+ANY_UNIT = "nspawn-machined-mkosi-*.service"
 TAIL = 20
 CONVERT_TIMEOUT = 3600
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
@@ -109,8 +110,11 @@ def _detach_loops(stage: str) -> None:
 
 def run(build: Build) -> list[str]:
     """Build, convert and put in place; return what came out of it."""
-    place = _prepare(build)
-    _mkosi(build, place)
+    # Two mkosi must not run at once: one copies the other's package cache while it changes.
+    with _transfer.locked("mkosi", patience=build.timeout):
+        end(ANY_UNIT)
+        place = _prepare(build)
+        _mkosi(build, place)
     if build.qcow2:
         _convert(build, place)
     if build.destination is None:

@@ -28,7 +28,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 PASSWORDS = ("Password", "RootPassword")
 WORKERS = 2
-"""A build keeps a processor busy, and its downloads another's waiting."""
+"""One image is imported while the next is built; two builds at once do not get along."""
 
 Seen = t.Union[_mkosi.Snapshot, _mkosi.Remains]
 Looked = tuple[_mkosi.Request, Seen, Plan]

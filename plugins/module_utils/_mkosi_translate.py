@@ -138,9 +138,12 @@ _PACKAGE_LISTS = frozenset(
 _OLD_WORD_LISTS = frozenset("ExtraTrees SkeletonTrees Repositories ExtraSearchPaths".split())
 
 # What mkosi 14 and older installed without being asked; newer ones install what they are told to.
+_DEBIAN_BASE = tuple(
+    "systemd systemd-sysv systemd-resolved dbus libpam-systemd apt passwd login".split()
+)
 _BASE_PACKAGES = {
-    "debian": ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "apt"),
-    "ubuntu": ("systemd", "systemd-sysv", "dbus", "libpam-systemd", "apt"),
+    "debian": _DEBIAN_BASE,
+    "ubuntu": _DEBIAN_BASE,
     "fedora": ("systemd", "util-linux", "dnf"),
     "centos": ("systemd", "util-linux", "dnf"),
     "alma": ("systemd", "util-linux", "dnf"),
@@ -148,6 +151,8 @@ _BASE_PACKAGES = {
     "opensuse": ("systemd", "glibc-locale-base", "zypper", "patterns-base-minimal_base"),
     "arch": ("base",),
 }
+# systemd-resolved was a part of systemd itself.
+_RESOLVED_INSIDE = frozenset("stretch buster bullseye focal jammy".split())
 _BOOT_PACKAGES = {
     "debian": ("linux-image-{debian}", "systemd-boot", "udev"),
     "ubuntu": ("linux-generic", "systemd-boot", "udev"),
@@ -423,7 +428,8 @@ class _Translation:
         )
 
     def _became(self, section: str, name: str, what: str) -> None:
-        self.warnings.append(f"[{section}] {name}= is {what} in mkosi {self.version}")
+        setting = name if "=" in name else f"{name}="
+        self.warnings.append(f"[{section}] {setting} is {what} in mkosi {self.version}")
 
     def _lost(self, section: str, name: str, values: Values) -> None:
         where = f"[{section}] {name}="
@@ -668,6 +674,8 @@ class _Translation:
             )
             return
         added = _BASE_PACKAGES[distribution]
+        if self._single("Release") in _RESOLVED_INSIDE:
+            added = tuple(package for package in added if package != "systemd-resolved")
         if _is_true(self._single("Bootable") or "no"):
             architecture = self._single("Architecture") or machine
             debian = _DEBIAN_ARCHITECTURES.get(architecture, architecture)
