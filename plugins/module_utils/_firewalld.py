@@ -258,25 +258,20 @@ def _uplinks() -> tuple[str, ...]:
 
 def _live(concerned: t.Iterable[Key]) -> dict[Key, Settings]:
     """The zones and policies concerned, and of other zones what is bound to them."""
-    live: dict[Key, Settings] = {
-        Key(ZONE, zone): freeze({name: tuple(bound.get(name, ())) for name in BINDINGS})
-        for zone, bound in _one(ZONES, "getActiveZones").items()
-    }
-    keys = sorted(concerned)
     with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
-        for key, settings in zip(keys, pool.map(_live_settings_if_there, keys)):
-            if settings is not None:
-                live[key] = settings
-    return live
-
-
-def _live_settings_if_there(key: Key) -> t.Optional[Settings]:
-    try:
-        return _live_settings(key)
-    except bus.CallFailed as error:
-        if error.message.startswith(("INVALID_ZONE", "INVALID_POLICY")):
-            return None
-        raise
+        zones = pool.submit(_one, ZONES, "getZones")
+        policies = pool.submit(_one, POLICIES, "getPolicies")
+        bound = pool.submit(_one, ZONES, "getActiveZones")
+        # To ask for one that is not there would put an error into firewalld's journal.
+        there = {Key(ZONE, name) for name in zones.result()}
+        there |= {Key(POLICY, name) for name in policies.result()}
+        keys = sorted(there.intersection(concerned))
+        whole = dict(zip(keys, pool.map(_live_settings, keys)))
+    partial: dict[Key, Settings] = {
+        Key(ZONE, zone): freeze({name: tuple(bindings.get(name, ())) for name in BINDINGS})
+        for zone, bindings in bound.result().items()
+    }
+    return {**partial, **whole}
 
 
 def _live_settings(key: Key) -> Settings:
