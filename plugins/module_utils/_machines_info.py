@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What can be said of a machine, running or not. Private to the collection. Only reads."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import ipaddress
+import json
+import os
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _bus,
+    _files,
+    _machined,
+    _machines_record,
+    _settings,
+    _units,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import digest
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+
+Fields = dict[str, t.Any]
+WORKERS = 8
+STATS = {
+    "cpu_seconds": "CPUUsageNSec",
+    "memory": "MemoryCurrent",
+    "tasks": "TasksCurrent",
+    "read_bytes": "IOReadBytes",
+    "written_bytes": "IOWriteBytes",
+    "received_bytes": "IPIngressBytes",
+    "sent_bytes": "IPEgressBytes",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """What shall be told beside what costs nothing."""
+
+    stats: bool = False
+    health: bool = False
+    logs: int = 0
+    since: t.Optional[str] = None
+
+
+def inspect(names: t.Optional[t.Sequence[str]], wishes: Wishes) -> list[Fields]:
+    """Those named, or all: what runs, starts with the host, or was made by the collection."""
+    for name in names or []:
+        _machined.check_name(name)
+    images = _machined.images()
+    machines = _machined.machines()
+    # Any of its instances tells systemd's pattern for all of them.
+    candidates = dict.fromkeys([*(names or []), *images, *machines, *_machines_record.names()])
+    units = _units.snapshot([_machined.unit_of(name) for name in candidates])
+    found = []
+    for name in names if names is not None else sorted(candidates):
+        unit = units[_machined.unit_of(name)]
+        known = name in machines or unit.enabled or unit.active != "inactive"
+        if names is not None or known or _machines_record.read(name) is not None:
+            found.append(_Look(name, images.get(name), machines.get(name), unit, wishes))
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(_Look.fields, found))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """One machine and what was seen of it together with the others."""
+
+    name: str
+    image: t.Optional[_machined.Image]
+    machine: t.Optional[_machined.Machine]
+    unit: _units.UnitState
+    wishes: Wishes
+
+    def fields(self) -> Fields:
+        fields: Fields = {
+            "name": self.name,
+            "state": self.state(),
+            "unit": self.machine.unit if self.machine else self.unit.name,
+            "enabled": self.unit.enabled,
+            "image": dataclasses.asdict(self.image) if self.image else None,
+            "class": self.machine.machine_class if self.machine else None,
+            "leader": self.machine.leader if self.machine else None,
+            "root": self.machine.root if self.machine else None,
+            "addresses": self.addresses(),
+            "os": self.os(),
+            "drop_ins": list(self.unit.drop_ins),
+            **self.settings(),
+        }
+        if self.wishes.stats:
+            fields["stats"] = self.stats()
+        if self.wishes.health:
+            fields.update(self.health())
+        if self.wishes.logs:
+            fields["logs"] = self.logs()
+        return fields
+
+    def state(self) -> str:
+        """One word for what machined, the unit and the image say together."""
+        if self.unit.frozen:
+            return "paused"
+        if self.unit.active == "activating":
+            return "starting"
+        if self.unit.active == "deactivating" or (self.machine and self.machine.state == "closing"):
+            return "stopping"
+        if self.machine:
+            return "running"
+        if self.unit.active == "failed":
+            return "failed"
+        return "stopped" if self.image else "absent"
+
+    def addresses(self) -> list[str]:
+        """Those by which the host reaches the machine, none of its loopback."""
+        found = [
+            ipaddress.ip_address(bytes(octets))
+            for _family, octets in self._ask("GetMachineAddresses") or []
+        ]
+        return [str(one) for one in found if not one.is_loopback]
+
+    def os(self) -> t.Optional[dict[str, str]]:
+        release = self._ask("GetMachineOSRelease")
+        if release is None and self.image is not None:
+            try:
+                (release,) = _bus.call(_bus.MACHINED, "GetImageOSRelease", "s", self.name)
+            except _bus.CallFailed:
+                return None
+        return {key.lower(): value for key, value in release.items()} if release else None
+
+    def _ask(self, method: str) -> t.Any:
+        """What machined tells of a running machine; nothing of one that just went."""
+        if self.machine is None:
+            return None
+        try:
+            (answer,) = _bus.call(_bus.MACHINED, method, "s", self.name)
+        except _bus.CallFailed:
+            return None
+        return answer
+
+    def settings(self) -> Fields:
+        """Which file counts, what is in it, and whether the machine runs with it."""
+        found = _settings.locate(self.name, self.image.path if self.image else None)
+        text = _files.read(found.path) if found else None
+        fields: Fields = {"settings_file": found.path if found else None, "settings": {}}
+        if found and text is not None:
+            fields["settings_trusted"] = found.trusted
+            try:
+                parsed = _settings.parse(text, found.path)
+                fields["settings"] = {
+                    section: {key: list(values) for key, values in keys.items()}
+                    for section, keys in parsed.items()
+                }
+            except Failure as failure:
+                fields["settings_error"] = failure.message
+        fields["restart_needed"] = self.machine is not None and self._outdated(text)
+        return fields
+
+    def _outdated(self, settings: t.Optional[str]) -> bool:
+        started = _machines_record.started_with(self.name, self.unit.name)
+        if started is None:
+            files = [_settings.path_of(self.name), *self.unit.drop_ins]
+            return _units.younger_than_start(self.unit.name, files)
+        drop_in = _files.read(_units.drop_in_path(self.unit.name))
+        return started != digest(settings, drop_in)
+
+    def stats(self) -> t.Optional[dict[str, t.Optional[float]]]:
+        """What its unit has used; nothing where the host does not count it."""
+        if self.machine is None:
+            return None
+        names = ",".join(STATS.values())
+        shown = run(["systemctl", "show", f"--property={names}", "--", self.machine.unit]).stdout
+        values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        return {word: _number(word, values.get(name, "")) for word, name in STATS.items()}
+
+    def health(self) -> Fields:
+        """What the machine's own systemd says of itself."""
+        if self.machine is None:
+            return {"system_state": None, "failed_units": []}
+        # Without --wait: that was seen to hang for ever.
+        argv = ["systemctl", f"--machine={self.name}", "is-system-running"]
+        state = run(argv, check=False, timeout=15).stdout.strip()
+        argv = ["systemctl", f"--machine={self.name}", "list-units", "--failed", "--output=json"]
+        listed = run([*argv, "--no-pager"], check=False, timeout=15).stdout
+        failed = [unit["unit"] for unit in json.loads(listed)] if listed.startswith("[") else []
+        return {"system_state": state or "unknown", "failed_units": failed}
+
+    def logs(self) -> list[str]:
+        """The last lines of the machine's own journal, also of one that does not run."""
+        argv = ["journalctl", "--no-pager", "--quiet", f"--lines={self.wishes.logs}"]
+        if self.wishes.since:
+            argv.append(f"--since={self.wishes.since}")
+        if self.machine:
+            argv.append(f"--machine={self.name}")
+        elif self.image and os.path.isdir(self.image.path):
+            argv.append(f"--root={self.image.path}")
+        else:
+            return []
+        return run(argv, check=False, timeout=30).stdout.splitlines()
+
+
+def _number(word: str, text: str) -> t.Optional[float]:
+    if not text.isdigit() or int(text) >= _machined.UNKNOWN:
+        return None
+    return int(text) / 1e9 if word == "cpu_seconds" else int(text)
