@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import places, recipe
-from .run import run
+from .run import IN_NAMESPACES, run
 
 Say = Callable[[str], None]
 
@@ -49,14 +49,11 @@ def _made_once(target: Path, what: tuple[str, str], say: Say) -> Path:
 
 
 def _build(what: tuple[str, str], target: Path, log: Path) -> None:
-    """Run recipe.build() where its mounts end with it.
-
-    With a process namespace as well, nothing goes on building when the caller was killed.
-    """
+    """Run recipe.build() where its mounts end with it, and itself with its caller."""
     with log.open("wb") as handle:
         run(
             [
-                *("unshare", "--mount", "--propagation", "private", "--pid", "--kill-child", "--"),
+                *IN_NAMESPACES,
                 *(sys.executable, str(Path(__file__).parent), "_build", *what, str(target)),
             ],
             log=handle,

@@ -11,10 +11,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from .run import HostError, output, run
-
-# Mounts made behind this end with the last process of the namespace, and their loop devices too.
-IN_MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation", "private", "--")
+from .run import IN_NAMESPACES, HostError, output, run
 
 OPTIONS = "loop,noatime,compress=zstd:1,discard=async"
 
@@ -87,5 +84,5 @@ def _file(loop: Loop) -> Path:
 def _devices_on(device: str) -> set[str]:
     """The device numbers of a file system's subvolumes, seen through a mount of our own."""
     script = 'mount -t btrfs -o subvolid=5 "$1" /mnt && find /mnt -inum 256 -printf "%D\n"'
-    found = run([*IN_MOUNT_NAMESPACE, "sh", "-c", script, "sh", device], check=False).stdout
+    found = run([*IN_NAMESPACES, "sh", "-c", script, "sh", device], check=False).stdout
     return {f"{os.major(int(number))}:{os.minor(int(number))}" for number in found.split()}

@@ -3,8 +3,9 @@
 
 """Booting a host: the namespace and cgroup around it, and systemd-nspawn within.
 
-The supervisor lives in a mount namespace of its own. Whatever it mounts, and every lock that
-systemd-nspawn takes, ends with the last process there, so that nothing needs to be remembered.
+The supervisor is the first process of namespaces of its own. Everything in the host, whatever was
+mounted for it and every lock that systemd-nspawn took ends with the supervisor, so that nothing
+needs to be remembered. (systemd-nspawn alone is not enough: its container outlives a kill -9.)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from . import disk, dress, network, places
 from .network import Link
-from .run import HostError, die_with_parent, run
+from .run import IN_NAMESPACES, HostError, die_with_parent, run
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133  # how systemd-nspawn --keep-unit says that its container wants to start again
@@ -39,7 +40,7 @@ def start(host: places.Host, link: Link, binds: dict[Path, Path]) -> None:
     """Start a host's supervisor and come back at once."""
     pairs = [f"{source}:{target}" for source, target in binds.items()]
     command = [
-        *disk.IN_MOUNT_NAMESPACE,
+        *IN_NAMESPACES,
         *(
             sys.executable,
             str(Path(__file__).parent),
@@ -89,7 +90,7 @@ def supervise(host: places.Host, link: Link, binds: list[str]) -> None:
 
     def enter() -> None:
         die_with_parent()
-        (group / "cgroup.procs").write_text(str(os.getpid()))
+        (group / "cgroup.procs").write_text("0")
 
     while True:
         container = subprocess.Popen(
@@ -143,7 +144,7 @@ def _enter_cgroup(link: Link) -> Path:
     # A group with processes of its own cannot hand controllers on.
     for name in ("supervisor", "host"):
         (base / name).mkdir(exist_ok=True)
-    (base / "supervisor" / "cgroup.procs").write_text(str(os.getpid()))
+    (base / "supervisor" / "cgroup.procs").write_text("0")
     _delegate(base)
     return base / "host"
 

@@ -12,6 +12,12 @@ import subprocess
 import typing as t
 from collections.abc import Mapping, Sequence
 
+# What starts behind this loses its mounts and all of its processes when it ends, however it ends.
+IN_NAMESPACES = (
+    *("unshare", "--mount", "--propagation", "private"),
+    *("--pid", "--kill-child", "--mount-proc", "--"),
+)
+
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 
 
