@@ -515,12 +515,27 @@ def _reload(step: Step) -> None:
     extras = _extras()
     bus.call(FIREWALLD, "reload", timeout=RELOAD_TIMEOUT)
     now = _everything()
+    lost: list[str] = []
     for key, settings in lost_bindings(now, goals):
-        _set_live(key, settings)
+        _try(lost, f"{', '.join(settings)} of {key}", _set_live, key, settings)
         now[key] = freeze({**now[key], **settings})
     for key, settings in lost_settings(now, goals):
-        _set_live(key, settings)
-    _put_back_extras(extras)
+        _try(lost, f"{', '.join(settings)} of {key}", _set_live, key, settings)
+    for what, service, method, arguments in _lost_extras(extras):
+        _try(lost, what, bus.call, service, method, *arguments)
+    if lost:
+        raise Failure(
+            "firewalld is reloaded, but could not put back what had been set in the running "
+            f"firewall only: {'; '.join(lost)}"
+        )
+
+
+def _try(lost: list[str], what: str, do: t.Callable[..., object], *arguments: t.Any) -> None:
+    """Put one thing back: what fails must not keep the rest from coming back."""
+    try:
+        do(*arguments)
+    except Failure as failure:
+        lost.append(f"{what} ({failure.message})")
 
 
 def _everything() -> dict[Key, Settings]:
@@ -581,22 +596,28 @@ def _entries_of(ipset: str) -> list[str]:
         return []  # one whose entries time out: the kernel has them, firewalld does not
 
 
-def _put_back_extras(before: Extras) -> None:
+Call = tuple[str, bus.Service, str, list[str]]
+
+
+def _lost_extras(before: Extras) -> t.Iterator[Call]:
+    """The calls that bring them back, each with what it brings."""
     now = _extras()
     for chain in before["chains"]:
         if chain not in now["chains"]:
-            bus.call(DIRECT, "addChain", "sss", *chain)
+            yield f"direct chain {' '.join(chain)}", DIRECT, "addChain", ["sss", *chain]
     for rule in before["rules"]:
         if rule not in now["rules"]:
             family, table, chain, priority, words = rule
-            arguments = [family, table, chain, str(priority), str(len(words)), *words]
-            bus.call(DIRECT, "addRule", "sssias", *arguments)
+            arguments = ["sssias", family, table, chain, str(priority), str(len(words)), *words]
+            yield f"direct rule {' '.join(words)}", DIRECT, "addRule", arguments
     for family, words in before["passthroughs"]:
         if [family, words] not in now["passthroughs"]:
-            bus.call(DIRECT, "addPassthrough", "sas", family, str(len(words)), *words)
+            arguments = ["sas", family, str(len(words)), *words]
+            yield f"direct rule {' '.join(words)}", DIRECT, "addPassthrough", arguments
     for name, entries in before["entries"].items():
         if name in now["entries"] and set(entries) != set(now["entries"][name]):
-            bus.call(IPSETS, "setEntries", "sas", name, str(len(entries)), *entries)
+            arguments = ["sas", name, str(len(entries)), *entries]
+            yield f"entries of set {name}", IPSETS, "setEntries", arguments
 
 
 # --- verbs ----------------------------------------------------------------------------------
