@@ -71,6 +71,9 @@ _OLD_LABELS = {
     "ImageVersion": "Image Version",
 }
 _OLD_PATHS = ("Extra Trees", "Skeleton Trees", "nspawn Settings")
+_OLD_LISTS = frozenset(
+    ("Packages", "Remove Packages", "Build Packages", "Extra Trees", "Skeleton Trees")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +107,7 @@ def from_text(text: str) -> Summary:
     fields: dict[str, list[str]] = {}
     label = ""
     for line in text.splitlines():
-        found = re.match(r" {1,30}([A-Za-z][^:]*): (.*)$", line)
+        found = re.match(r" {0,30}([A-Za-z][^:]*): (.*)$", line)
         if found:
             label = found.group(1).strip()
             fields[label] = [found.group(2).strip()]
@@ -112,7 +115,8 @@ def from_text(text: str) -> Summary:
             fields[label].append(line.strip())
         else:
             label = ""
-    return Summary((fields,), old=True)
+    plain = {name: values if name in _OLD_LISTS else values[0] for name, values in fields.items()}
+    return Summary((plain,), old=True)
 
 
 # --- compare --------------------------------------------------------------------------------
@@ -155,10 +159,11 @@ def _arrived(asked: Values, found: t.Any) -> bool:
     if isinstance(found, bool):
         return _boolean(asked[-1]) in (found, None)
     if isinstance(found, str) and re.fullmatch(r"[\w.+-]+", asked[-1]):
-        wanted, told_ = asked[-1].lower(), found.lower()
-        same = wanted == told_ or _boolean(wanted) is not None
-        # Old formats and architectures have aliases.
-        return same or wanted.replace("_", "-") == told_ or told_.startswith("/")
+        wanted, there = asked[-1].lower(), found.lower()
+        if _boolean(wanted) is not None:
+            return _boolean(there) in (_boolean(wanted), None)
+        # x86_64 is x86-64 to mkosi; what is a path now was a name.
+        return there in (wanted, wanted.replace("_", "-")) or there.startswith("/")
     if found is None:
         return not asked[-1] or _boolean(asked[-1]) is False
     return True

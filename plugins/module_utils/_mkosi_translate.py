@@ -496,7 +496,11 @@ class _Translation:
             )
         if value in _OLD_FORMATS:
             self.old_words = True
-        if value in known:
+        if not self.new and value.startswith("raw_"):
+            current = f"gpt_{_OLD_DISKS[value]}"
+            self._became(section, f"Format={value}", f"Format={current}")
+            self._set("Format", current)
+        elif value in known:
             self._place(section, name, (value,))
         elif self.new:
             self._new_format(section, value)

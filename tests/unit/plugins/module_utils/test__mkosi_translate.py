@@ -72,7 +72,7 @@ def test_a_subvolume_of_mkosi_5_becomes_a_directory_on_a_subvolume(version: int)
 
 def test_mkosi_14_is_told_a_file_of_mkosi_5_in_its_own_words() -> None:
     now = translated(RAW_GPT, 14)
-    assert now.settings["Output"]["Format"] == ("raw_gpt",)
+    assert now.settings["Output"]["Format"] == ("gpt_ext4",)
     assert now.settings["Output"]["Bootable"] == ("yes",)
     assert now.settings["Content"]["Packages"] == SEVEN
     assert now.beside.root_password == "root"
@@ -110,7 +110,7 @@ def test_each_setting_with_another_name_is_warned_of_once(version: int) -> None:
         ),
         ({"Output": {"Format": "disk"}}, 14, "Output", "Format", "gpt_ext4"),
         ({"Output": {"CompressOutput": "gz"}}, 14, "Output", "CompressOutput", "xz"),
-        ({"Output": {"Format": "raw_btrfs"}}, 14, "Output", "Format", "raw_btrfs"),
+        ({"Output": {"Format": "raw_btrfs"}}, 14, "Output", "Format", "gpt_btrfs"),
         ({"Host": {"QemuMem": "2G"}}, 25, "Runtime", "RAM", "2G"),
         ({"Content": {"MachineId": "x"}}, 14, "Output", "MachineID", "x"),
     ],
@@ -120,7 +120,7 @@ def test_an_option_is_put_into_the_words_of_the_installed_version(
 ) -> None:
     now = translated(setting, version, compression="gz")
     assert now.settings[section][name] == (value,)
-    assert now.warnings or setting["Output"]["Format"] == value
+    assert now.warnings
 
 
 def test_use_subvolumes_makes_a_subvolume_of_mkosi_14() -> None:
