@@ -37,6 +37,7 @@ PHASES = (
     "clone",
     "delete",
     "write",
+    "reset",
     "forget",
     "enable",
     "reload",
@@ -504,6 +505,9 @@ class _Draft:
         self._file(_settings.path_of(self.name), seen.settings, None, False, gone)
         path = _units.drop_in_path(self.unit)
         self._file(path, seen.unit, None, True, gone)
+        if seen.active == "failed":
+            before, after = {"state": "failed"}, {"state": "absent"}
+            self._step("reset", before=before, after=after, needs=gone, unit=self.unit)
         if seen.record:
             self._step("forget", before=_shown(seen.record), after={}, needs=self.steps)
         return self.steps

@@ -248,6 +248,7 @@ BATCHES: t.Mapping[str, Batch] = {
     "clone": _each(_clone, CLONES_AT_ONCE),
     "delete": _each(_delete),
     "write": _each(_write),
+    "reset": _machines_start.reset,
     "forget": _each(_forget),
     "enable": _enable,
     "reload": _reload,

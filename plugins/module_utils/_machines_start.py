@@ -53,6 +53,11 @@ def thaw(steps: t.Sequence[Step]) -> Failures:
     return _systemctl("thaw", steps)
 
 
+def reset(steps: t.Sequence[Step]) -> Failures:
+    """A unit that failed would stay in systemd's list after its machine is gone."""
+    return _systemctl("reset-failed", steps)
+
+
 def _systemctl(verb: str, steps: t.Sequence[Step]) -> Failures:
     run(["systemctl", verb, "--", *(step.arguments["unit"] for step in steps)])
     return {}
