@@ -84,7 +84,7 @@ def run(
             raise CommandFailed(
                 f"{argv[0]} is not installed on this host", Result(words, 127, "", "not found")
             )
-        started = subprocess.Popen(
+        started = subprocess.Popen(  # pylint: disable=ansible-bad-function
             [program, *argv[1:]],
             stdin=_either(stdin, subprocess.DEVNULL if input is None else subprocess.PIPE),
             stdout=_either(stdout, subprocess.PIPE),
