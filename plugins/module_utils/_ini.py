@@ -128,7 +128,11 @@ def normalise(raw: t.Mapping[str, t.Any], what: str, quote: Quote) -> Settings:
             key: tuple(_values(value, f"{here} {key}=", quote))
             for key, value in _mapping(keys, here).items()
         }
-    return Settings(sections)
+    settings = Settings(sections)
+    for (section, key), values in settings.places():
+        for value in values:
+            check_safe(section, key, value, what)
+    return settings
 
 
 def _mapping(raw: t.Any, what: str) -> t.Mapping[str, t.Any]:
@@ -137,6 +141,7 @@ def _mapping(raw: t.Any, what: str) -> t.Mapping[str, t.Any]:
     for name in raw:
         if not isinstance(name, str):
             raise Failure(f"{what}: {name!r} is no name of a section or key; put it in quotes")
+        check_name(name, what)
     return raw
 
 
@@ -275,14 +280,19 @@ def nearest(word: str, known: t.Iterable[str]) -> str | None:
 # --- write ----------------------------------------------------------------------------------
 
 
+def check_name(name: str, what: str = "settings") -> None:
+    """Refuse what cannot be the name of a section or key."""
+    if not _NAME.match(name):
+        raise Failure(
+            f"{what}: {name!r} cannot be the name of a section or key; expected letters,"
+            " digits, '-', '_' and '.', as systemd spells them"
+        )
+
+
 def check_safe(section: str, key: str, value: str, what: str = "settings") -> None:
     """Refuse what would not come back from the file as it was given."""
-    for word in (section, key):
-        if not _NAME.match(word):
-            raise Failure(
-                f"{what}: {word!r} cannot be the name of a section or key; expected letters,"
-                " digits, '-', '_' and '.', as systemd spells them"
-            )
+    check_name(section, what)
+    check_name(key, what)
     bad = _CONTROL.search(value)
     if bad:
         raise Failure(

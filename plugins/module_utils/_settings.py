@@ -197,9 +197,9 @@ def _problems(section: str, key: str, values: Values, version: int) -> t.Iterato
         fault = _fault(known.kind, value)
         if fault:
             yield f"[{section}] {key}={value}: {fault}"
-        newer = table.NEWER_VALUES.get((section, key), {}).get(value, 0)
-        if version < newer:
-            yield _too_new(f"[{section}] {key}={value}", newer, version)
+        for pattern, newer in table.NEWER_VALUES.get((section, key), {}).items():
+            if version < newer and re.fullmatch(pattern, value):
+                yield _too_new(f"[{section}] {key}={value}", newer, version)
 
 
 def _too_new(what: str, needed: int, version: int) -> str:
@@ -386,7 +386,7 @@ def advice(settings: Settings, systemd_version: int = table.NEWEST) -> list[str]
         found.append(
             "[Files] PrivateUsersOwnership= without [Exec] PrivateUsers= turns private users off"
         )
-    if users == "pick" and not owns and not chown and systemd_version < 258:
+    if users == "pick" and not owns and not chown and systemd_version < table.OWNERSHIP_FOLLOWS:
         found.append(
             "[Exec] PrivateUsers=pick without [Files] PrivateUsersOwnership=auto changes the owners"
             f" of the image's files on disk, on systemd {systemd_version}"

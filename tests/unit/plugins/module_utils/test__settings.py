@@ -144,7 +144,8 @@ def test_a_typing_error_is_answered_with_the_nearest_name(
         ("Network", "NamespacePath", "/run/netns/a", 259),
         ("Exec", "PrivateUsersDelegate", "1", 260),
         ("Exec", "RestrictAddressFamilies", "AF_INET", 261),
-        ("Exec", "PrivateUsers", "managed", 258),
+        ("Exec", "PrivateUsers", "managed", 261),
+        ("Network", "MACVLAN", "eth0:lan", 254),
         ("Files", "PrivateUsersOwnership", "foreign", 258),
     ],
 )

@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compare what we read, accept and write with what systemd on this host does.
+
+Usage: on_host.py DIRECTORY, which holds cases.json, values.json and ansible_collections/.
+Prints a JSON object with what was found; an empty list of faults is what it should be.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import traceback
+import typing as t
+import unicodedata
+
+HERE = pathlib.Path(sys.argv[1])
+sys.path.insert(0, str(HERE))
+
+from ansible_collections.nspawn.machined.plugins.module_utils import (  # noqa: E402
+    _bus,
+    _ini,
+    _machined,
+    _plan,
+    _settings,
+    _settings_plan,
+    _units,
+    _units_plan,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure  # noqa: E402
+
+VERSION = _machined.systemd_version()
+UNITS = pathlib.Path("/run/systemd/system")
+WATCHED = ("/etc/systemd", "/root", "/home", "/srv", "/opt", "/var/lib/machines")
+
+
+def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Let systemd read each text as a drop-in, and ask it for the description."""
+    template = UNITS / "fuzz@.service"
+    template.write_text("[Unit]\nDescription=none\n[Service]\nExecStart=/bin/true\n")
+    units = [f"fuzz@{number}.service" for number in range(len(cases))]
+    for unit, case in zip(units, cases):  # noqa: B905 - Python 3.9
+        directory = UNITS / f"{unit}.d"
+        directory.mkdir()
+        (directory / "x.conf").write_bytes(case["text"].encode())
+    _units.daemon_reload()
+    rows = []
+    for first in range(0, len(units), 200):
+        some = units[first : first + 200]
+        rows += _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(some)), *some)[0]
+    faults = []
+    for row, case in zip(rows, cases):  # noqa: B905 - Python 3.9
+        name, theirs = row[:2]
+        # An empty assignment takes away what the template says; the unit's name is shown then.
+        ours = {None: "none", "": name}.get(case["description"], case["description"])
+        if ours != theirs:
+            faults.append({"text": case["text"], "ours": ours, "theirs": theirs})
+    for unit in units:
+        shutil.rmtree(UNITS / f"{unit}.d")
+    template.unlink()
+    _units.daemon_reload()
+    return {
+        "number": len(cases),
+        "said": sum(bool(one["description"]) for one in cases),
+        "faults": faults,
+    }
+
+
+def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
+    """Let systemd-nspawn read each value, and compare its complaints with ours."""
+    tree = HERE / "empty"
+    tree.mkdir()
+    file = pathlib.Path(_settings.path_of("fuzz-values"))
+    file.parent.mkdir(exist_ok=True)
+    faults = []
+    for name, stricter in (("understood", False), ("ignored", False), ("stricter", True)):
+        for section, key, value, *since in cases[name]:
+            if since and since[0] > VERSION:
+                continue  # not looked at by this systemd until the machine starts
+            file.write_text(f"[{section}]\n{key}={value}\n")
+            argv = ["systemd-nspawn", "--settings=override", "--register=no"]
+            argv += ["--machine=fuzz-values", f"--directory={tree}", "/bin/true"]
+            said = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            ).stderr
+            # It refuses the empty tree in any case, but reads the file before.
+            theirs = f"{file.name}:" in said or "not valid" in said
+            ours = refuses({section: {key: value}})
+            if (theirs or stricter) != ours:
+                faults.append({"value": [section, key, value], "ours": ours, "theirs": said})
+    file.unlink()
+    tree.rmdir()
+    return {"number": sum(map(len, cases.values())), "faults": faults}
+
+
+def refuses(raw: dict[str, t.Any]) -> bool:
+    try:
+        _settings.check(_settings.normalise(raw), VERSION)
+    except Failure:
+        return True
+    return False
+
+
+def arguments(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """Run what the modules run; each case ends in a refusal or in files that say what was asked."""
+    faults: list[t.Any] = []
+    counts: collections.Counter[str] = collections.Counter()
+    before = listing()
+    for case in cases:
+        for run in (settings, units):
+            try:
+                counts[run(case)] += 1
+            except Exception:
+                faults.append({"case": case, "traceback": traceback.format_exc()})
+            strange = sorted(listing() ^ before) if len(faults) < 20 else []
+            faults += [{"case": case, "left": path} for path in strange]
+    _units.daemon_reload()
+    return {"number": 2 * len(cases), "counts": counts, "faults": faults}
+
+
+def settings(case: dict[str, t.Any]) -> str:
+    params = {"name": case["name"], "settings": case["settings"], "state": "present"}
+    try:
+        wanted = _settings_plan.wanted_of(
+            {**params, "exclusive": False, "defaults": False}, VERSION
+        )
+    except Failure as failure:
+        return refused(failure)
+    seen = _settings_plan.snapshot(wanted.names)
+    carry_out(_settings_plan.plan(seen, wanted), _settings_plan.verbs(None, {}))
+    for name in wanted.names:
+        path = _settings.path_of(name)
+        if wanted.settings is not None and os.path.exists(path):
+            same(_settings.parse(pathlib.Path(path).read_text()), wanted.settings)
+    if _settings_plan.plan(_settings_plan.snapshot(wanted.names), wanted):
+        raise AssertionError("the second run would change something")
+    away = _settings_plan.Wanted(wanted.names, None)
+    seen = _settings_plan.snapshot(away.names)
+    carry_out(_settings_plan.plan(seen, away), _settings_plan.verbs(None, {}))
+    return "settings written"
+
+
+def units(case: dict[str, t.Any]) -> str:
+    params = {"name": case["name"], "unit": None, "drop_in": case["drop_in"], "state": "present"}
+    try:
+        wanted = _units_plan.wanted_of({**params, "settings": case["settings"]}, VERSION)
+    except Failure as failure:
+        return refused(failure)
+    verbs = {**_units_plan.VERBS, "reload": lambda _step: None}
+    seen = _units_plan.snapshot(wanted)
+    carry_out(_units_plan.plan(seen, wanted), verbs)
+    for one in seen.units:
+        same(_ini.parse(pathlib.Path(one.path).read_text()), _units.normalise(case["settings"]))
+    away = _units_plan.Wanted(wanted.units, wanted.drop_in, None)
+    carry_out(_units_plan.plan(_units_plan.snapshot(away), away), verbs)
+    return "drop-in written"
+
+
+def carry_out(plan: _plan.Plan, verbs: _plan.Verbs) -> None:
+    failure = _plan.apply(plan, verbs).failure()
+    if failure:
+        raise failure
+
+
+def refused(failure: Failure) -> str:
+    if not failure.message or any(unicodedata.category(one) == "Cc" for one in failure.message):
+        raise AssertionError(f"not fit to be read: {failure.message!r}")
+    return "refused"
+
+
+def same(found: _ini.Settings, wanted: _ini.Settings) -> None:
+    for place, expected in wanted.places():
+        if found.values_of(*place) != expected:
+            raise AssertionError(f"{place}: {found.values_of(*place)} instead of {expected}")
+
+
+def listing() -> frozenset[str]:
+    """All files in places where nothing may be left."""
+    found = set()
+    for top in WATCHED:
+        for directory, names, files in os.walk(top):
+            names[:] = [name for name in names if directory != "/var/lib/machines"]
+            found.update(f"{directory}/{name}" for name in [*names, *files])
+    return frozenset(found)
+
+
+def main() -> None:
+    os.makedirs(_settings.DIRECTORY, exist_ok=True)
+    cases = json.loads((HERE / "cases.json").read_text())
+    result = {
+        "version": VERSION,
+        "texts": texts(cases["texts"]),
+        "values": values(json.loads((HERE / "values.json").read_text())),
+        "arguments": arguments(cases["arguments"]),
+    }
+    json.dump(result, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
