@@ -36,10 +36,11 @@ FORMATS = ("auto", "tar", "raw")
 COMPRESSIONS = ("auto", "none", "gz", "xz", "bz2", "zst")
 _SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
 
-# From linux/btrfs.h: struct btrfs_ioctl_get_subvol_info_args, and where its ctransid lies.
+# From linux/btrfs.h: struct btrfs_ioctl_get_subvol_info_args. Its ctransid counts changes of what
+# is in the subvolume; its generation would also count the snapshots that exports take.
 _BTRFS_IOC_GET_SUBVOL_INFO = 0x81F8943C
 _SUBVOL_INFO_SIZE = 504
-_SUBVOL_INFO_GENERATION = struct.Struct("=Q256sQQQQ")
+_SUBVOL_INFO_CTRANSID = struct.Struct("=Q256sQQQQ48sQ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,13 +105,14 @@ def checksum_path(dest: str) -> str:
 def _state_of(path: str) -> str:
     """A subvolume counts its changes; a directory has to be looked through."""
     if os.path.isdir(path):
-        generation = _generation(path)
-        return generation or _sources.state_of(path)
+        return _changes_of(path) or _sources.state_of(path)
     status = os.stat(path)
     return f"file:{status.st_size}:{status.st_mtime_ns}"
 
 
-def _generation(path: str) -> t.Optional[str]:
+def _changes_of(path: str) -> t.Optional[str]:
+    if not _provenance.identity_of(path).startswith("subvolume:"):
+        return None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     answer = bytearray(_SUBVOL_INFO_SIZE)
     try:
@@ -119,14 +121,8 @@ def _generation(path: str) -> t.Optional[str]:
         return None
     finally:
         os.close(descriptor)
-    tree, _name, _parent, _directory, generation, _flags = _SUBVOL_INFO_GENERATION.unpack_from(
-        answer
-    )
-    return f"subvolume:{tree}:{generation}" if _is_root(path) else None
-
-
-def _is_root(path: str) -> bool:
-    return _provenance.identity_of(path).startswith("subvolume:")
+    tree, *_rest, changes = _SUBVOL_INFO_CTRANSID.unpack_from(answer)
+    return f"subvolume:{tree}:{changes}"
 
 
 # --- the plan -------------------------------------------------------------------------------

@@ -115,6 +115,12 @@ def check_all(images: t.Sequence[Wanted]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Failure(f"images: {', '.join(twice)} stands more than once; expected each name once")
+    for image in images:
+        if image.rename_from in names:
+            raise Failure(
+                f"image {image.name} is renamed from {image.rename_from}, which is wanted under "
+                "that name as well. Do one of them in a call of its own"
+            )
 
 
 def size_of(text: str) -> int:
@@ -243,7 +249,7 @@ def plan(seen: Snapshot, images: t.Sequence[Wanted]) -> Plan:
     for image in _parents_first(images):
         steps += _sweep(image.name, seen)
         if image.state == "absent":
-            steps += _absent(image, seen)
+            steps += _absent(image, seen, images)
             continue
         own = _present(image, seen, renewed)
         if any(step.verb in _RENEWING for step in own):
@@ -280,12 +286,13 @@ def _after_sweep(name: str) -> frozenset[str]:
     return frozenset({f"clear leftovers of image {name}"})
 
 
-def _absent(image: Wanted, seen: Snapshot) -> list[Step]:
+def _absent(image: Wanted, seen: Snapshot, images: t.Sequence[Wanted]) -> list[Step]:
     there = seen.images.get(image.name)
     if there is None:
         return []
     _refuse_when_used(image.name, seen, "removed")
     before = {"state": "present", "type": there.type}
+    clones = (other.name for other in images if other.clone_from == image.name)
     return [
         Step(
             "remove image",
@@ -293,7 +300,7 @@ def _absent(image: Wanted, seen: Snapshot) -> list[Step]:
             {"type": there.type},
             before=before,
             after={"state": "absent"},
-            needs=_after_sweep(image.name),
+            needs=_after_sweep(image.name).union(*(_parent_steps(clone) for clone in clones)),
         )
     ]
 

@@ -34,6 +34,7 @@ import time
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _machined,
     _progress,
     _run,
     _sources,
@@ -248,6 +249,10 @@ def _reason(result: _run.Result) -> str:
     """What the program said, without what it says when all goes well."""
     usual = ("Importing ", "Exiting.", "Operating on ", "Wrote ")
     said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
+    full = os.strerror(errno.ENOSPC)
+    # tar says the latter when a part of its last write still found room.
+    if any(full in line or "Wrote only" in line for line in said):
+        return f"{full}. Nothing of it is kept; make room in {_machined.MACHINES_DIRECTORY}"
     return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
 
 

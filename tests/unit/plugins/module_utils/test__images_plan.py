@@ -1,0 +1,450 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _images_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import (
+    NO_LIMIT,
+    Pieces,
+    Snapshot,
+    Wanted,
+    drift,
+    plan,
+    size_of,
+    to_upload,
+    wanted,
+    warnings,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Plan,
+    Step,
+    describe,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._sources import Source
+
+URL = "https://images.example.org/trixie.tar.xz"
+NAMES = ("trixie", "web", "db", "mail")
+planner = settings(max_examples=100, deadline=None)
+
+
+def image(name: str, *, read_only: bool = False, kind: str = "subvolume") -> Image:
+    return Image(name, kind, read_only, 1, 1, None, f"/var/lib/machines/{name}")
+
+
+def source(**fields: t.Any) -> Source:
+    return dataclasses.replace(Source("url", URL, "tar", "xz", 100, '"1"', "monday"), **fields)
+
+
+def record(**fields: t.Any) -> Provenance:
+    known = Provenance("url", URL, 0.0, "sha256:" + "1" * 64, size=100, etag='"1"')
+    return dataclasses.replace(known, identity="subvolume:1", **fields)
+
+
+def host(*images: Image, **fields: t.Any) -> Snapshot:
+    there = {one.name: one for one in images}
+    identities = {name: f"subvolume:{number}" for number, name in enumerate(there, 1)}
+    return Snapshot(257, there, **{"identities": identities, **fields})
+
+
+def said(steps: Plan) -> list[str]:
+    return describe(steps)
+
+
+# --- what is refused ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"url": URL, "path": "/a.tar"}, "expected one source"),
+        ({"state": "absent", "url": URL}, "takes no source"),
+        ({"path": "a.tar"}, "is not absolute"),
+        ({"clone_from": "b", "checksum": "sha256:" + "0" * 64}, "belongs to url or path"),
+        ({"path": "/a.tar", "verify": "signature"}, "verify belongs to url"),
+        ({"url": URL, "verify": "none", "checksum": "sha256:" + "0" * 64}, "contradicts"),
+        ({"url": URL, "format": "directory"}, "no directory"),
+        ({"clone_from": "b", "timeout": 0}, "is not above 0"),
+        ({"clone_from": "a"}, "its source is itself"),
+        ({"rename_from": "../b"}, "slash"),
+        ({"checksum": "md5:12", "url": URL}, "64 hexadecimal"),
+        ({"limit": "10 elephants"}, "expected a size"),
+        ({"limit": "-1G"}, "expected a size"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: dict[str, t.Any], word: str) -> None:
+    with pytest.raises(Failure, match=word):
+        wanted({"name": "a", **arguments})
+
+
+def test_an_image_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(Failure, match="web stands more than once"):
+        plan(host(), [Wanted("web", clone_from="a"), Wanted("web", state="absent")])
+
+
+def test_images_that_are_cloned_from_each_other_are_refused() -> None:
+    with pytest.raises(Failure, match="cloned from each other"):
+        plan(host(), [Wanted("web", clone_from="db"), Wanted("db", clone_from="web")])
+
+
+def test_an_image_that_is_not_there_needs_a_source() -> None:
+    with pytest.raises(Failure, match="no source is given"):
+        plan(host(), [Wanted("web", read_only=True)])
+
+
+def test_a_clone_of_nothing_names_what_there_is() -> None:
+    with pytest.raises(Failure, match=r"no image trixy to clone\. Images on this host: trixie"):
+        plan(host(image("trixie")), [Wanted("web", clone_from="trixy")])
+
+
+def test_a_problem_of_the_source_is_the_error_of_an_image_that_is_to_be_made() -> None:
+    with pytest.raises(Failure, match="image web: 404"):
+        plan(host(problems={"web": "404"}), [Wanted("web", url=URL)])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Wanted("web", state="absent"),
+        Wanted("web", read_only=True),
+        Wanted("db", rename_from="web"),
+        Wanted("web", url=URL, update=True),
+    ],
+)
+def test_an_image_that_a_machine_runs_from_is_left_alone(entry: Wanted) -> None:
+    seen = host(
+        image("web"),
+        used_by={"web": "web"},
+        records={"web": record()},
+        sources={"web": source(etag='"2"')},
+    )
+    with pytest.raises(Failure, match="while machine web runs from it"):
+        plan(seen, [entry])
+
+
+def test_a_limit_needs_a_subvolume() -> None:
+    with pytest.raises(Failure, match="it is a directory"):
+        plan(host(image("web", kind="directory")), [Wanted("web", limit=1)])
+    with pytest.raises(Failure, match="needs a subvolume"):
+        plan(host(image("a"), btrfs=False), [Wanted("web", clone_from="a", limit=1)])
+
+
+# --- what is planned ------------------------------------------------------------------------
+
+
+def test_what_is_there_is_left_alone() -> None:
+    seen = host(image("web"), records={"web": record()}, sources={"web": source()})
+    assert plan(seen, [Wanted("web", url=URL)]) == ()
+
+
+def test_a_clone_waits_for_its_parent_whatever_the_order() -> None:
+    entries = [Wanted("web", clone_from="trixie"), Wanted("trixie", url=URL, read_only=True)]
+    steps = plan(host(sources={"trixie": source()}), entries)
+    assert said(steps)[0] == "pull image trixie"
+    assert "pull image trixie" in next(s for s in steps if s.subject == "web").needs
+
+
+def test_a_parent_is_removed_after_it_was_cloned() -> None:
+    entries = [Wanted("trixie", state="absent"), Wanted("web", clone_from="trixie")]
+    steps = plan(host(image("trixie")), entries)
+    assert said(steps) == ["clone image web", "remove image trixie"]
+    assert steps[1].needs == {"clone image web"}
+
+
+def test_an_image_is_not_renamed_away_and_wanted_in_one_call() -> None:
+    with pytest.raises(Failure, match="Do one of them in a call of its own"):
+        plan(host(image("a")), [Wanted("b", rename_from="a"), Wanted("a", read_only=True)])
+
+
+def test_a_new_image_becomes_read_only_after_it_was_made_and_limited() -> None:
+    seen = host(sources={"web": source()})
+    steps = plan(seen, [Wanted("web", url=URL, read_only=True, limit=5)])
+    assert said(steps) == ["pull image web", "limit image web", "make read-only image web"]
+    assert steps[2].needs == {"pull image web", "limit image web"}
+
+
+def test_a_clone_is_read_only_from_the_beginning() -> None:
+    (step,) = plan(host(image("a")), [Wanted("web", clone_from="a", read_only=True)])
+    assert step.arguments["read_only"] is True
+
+
+def test_leftovers_are_cleared_before_anything_else() -> None:
+    seen = host(sources={"web": source()}, leftovers=frozenset({"web", "other"}))
+    assert said(plan(seen, [Wanted("web", url=URL)])) == [
+        "clear leftovers of image web",
+        "pull image web",
+    ]
+
+
+def test_an_update_replaces_and_keeps_what_is_read_only_read_only() -> None:
+    seen = host(
+        image("web", read_only=True),
+        records={"web": record()},
+        sources={"web": source(etag='"2"')},
+    )
+    steps = plan(seen, [Wanted("web", url=URL, update=True)])
+    assert said(steps) == ["replace image web", "make read-only image web"]
+
+
+def test_clones_are_replaced_with_their_parent_when_they_shall_be_updated() -> None:
+    seen = host(
+        image("trixie"),
+        image("web"),
+        records={
+            "trixie": record(),
+            "web": Provenance("clone", "trixie", 0.0, parent="subvolume:1", identity="s"),
+        },
+        sources={"trixie": source(etag='"2"')},
+    )
+    parent = Wanted("trixie", url=URL, update=True)
+    assert said(plan(seen, [Wanted("web", clone_from="trixie", update=True), parent])) == [
+        "replace image trixie",
+        "replace image web",
+    ]
+    assert said(plan(seen, [Wanted("web", clone_from="trixie"), parent])) == [
+        "replace image trixie"
+    ]
+
+
+def test_an_image_of_unknown_origin_is_replaced_by_force_alone() -> None:
+    seen = host(image("web"), sources={"web": source()})
+    with pytest.raises(Failure, match="force: true replaces it all the same"):
+        plan(seen, [Wanted("web", url=URL, update=True)])
+    assert said(plan(seen, [Wanted("web", url=URL, update=True, force=True)])) == [
+        "replace image web"
+    ]
+
+
+def test_a_cut_off_rename_is_finished_and_a_finished_one_left_alone() -> None:
+    entry = Wanted("new", rename_from="old")
+    pieces = Pieces(enabled=True, record=True)
+    (step,) = plan(host(image("new"), pieces={"old": pieces}), [entry])
+    assert step.identity == "finish renaming image new"
+    assert plan(host(image("new"), pieces={"old": Pieces()}), [entry]) == ()
+    # Another image has got the old name meanwhile; what bears it is the other one's.
+    assert plan(host(image("new"), image("old"), pieces={"old": pieces}), [entry]) == ()
+
+
+def test_only_files_that_are_needed_are_uploaded() -> None:
+    upload = source(kind="upload", location="/a.tar")
+    seen = host(image("web"), sources={"web": upload, "db": upload}, records={"web": record()})
+    entries = [Wanted(name, path="/a.tar", upload={}) for name in ("web", "db")]
+    assert to_upload(plan(seen, entries)) == ["db"]
+
+
+# --- drift ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "reason"),
+    [
+        ({}, {}, None),
+        ({"etag": '"2"'}, {}, "ETag"),
+        ({"etag": None, "last_modified": "tuesday"}, {"last_modified": "monday"}, "time of"),
+        ({"etag": None, "last_modified": None, "size": 5}, {}, "size"),
+        ({"etag": None, "last_modified": None, "size": None}, {}, None),
+        ({"checksum": "sha256:" + "1" * 64, "etag": '"2"'}, {}, None),
+        ({"checksum": "sha256:" + "2" * 64}, {}, "has sha256:2"),
+        ({"location": "https://other.example.org/a.tar"}, {}, "it came from https://images"),
+        ({"digest": "b"}, {"digest": "a"}, "built anew"),
+        ({"digest": "a", "etag": '"2"'}, {"digest": "a"}, None),
+    ],
+)
+def test_drift_is_told_by_the_most_telling_thing_that_both_know(
+    now: dict[str, t.Any], then: dict[str, t.Any], reason: str | None
+) -> None:
+    seen = host(image("a"), records={"a": record(**then)}, sources={"a": source(**now)})
+    found = drift(Wanted("a", url=URL), seen)
+    assert (found is None) == (reason is None)
+    assert reason is None or reason in (found or "")
+
+
+def test_drift_is_a_warning_when_the_image_is_left_as_it_is() -> None:
+    seen = host(image("a"), records={"a": record()}, sources={"a": source(etag='"2"')})
+    (warning,) = warnings(seen, [Wanted("a", url=URL)], ())
+    assert "update: true replaces it" in warning
+
+
+def test_what_is_not_verified_is_a_warning() -> None:
+    seen = host(sources={"a": source(), "b": source(verified="checksum")})
+    entries = [Wanted("a", url=URL), Wanted("b", url=URL)]
+    (warning,) = warnings(seen, entries, plan(seen, entries))
+    assert warning.startswith("image a:") and "is not verified" in warning
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("10G", 10 << 30), ("1.5K", 1536), ("none", NO_LIMIT), ("2T", 2 << 40)],
+)
+def test_sizes_are_read_as_systemd_spells_them(text: str, size: int) -> None:
+    assert size_of(text) == size
+
+
+# --- any host, any wish ---------------------------------------------------------------------
+
+
+class Model:
+    """What the verbs do, without a host."""
+
+    def __init__(self, seen: Snapshot) -> None:
+        self.images = dict(seen.images)
+        self.records = dict(seen.records)
+        self.identities = dict(seen.identities)
+        self.limits = dict(seen.limits)
+        self.seen = seen
+        self.count = 100
+
+    def snapshot(self) -> Snapshot:
+        return dataclasses.replace(
+            self.seen,
+            images=self.images,
+            records=self.records,
+            identities=self.identities,
+            limits=self.limits,
+        )
+
+    def carry_out(self, steps: Plan) -> None:
+        done: set[str] = set()
+        for step in steps:
+            assert step.needs <= done, f"{step.identity} came before what it needs"
+            done.add(step.identity)
+            getattr(self, step.verb.split(" ")[0])(step)
+
+    def _put(self, name: str, origin: Provenance, *, read_only: bool = False) -> None:
+        self.count += 1
+        identity = f"subvolume:{self.count}"
+        self.images[name] = image(name, read_only=read_only)
+        self.identities[name] = identity
+        self.records[name] = dataclasses.replace(origin, identity=identity)
+        self.limits.pop(name, None)
+
+    def pull(self, step: Step) -> None:
+        assert step.subject not in self.images
+        self._from_source(step)
+
+    def replace(self, step: Step) -> None:
+        assert step.subject in self.images
+        if "parent" in step.arguments:
+            self.clone(step, fresh=False)
+        else:
+            self._from_source(step)
+
+    def _from_source(self, step: Step) -> None:
+        found = step.arguments["source"]
+        self._put(
+            step.subject,
+            Provenance(found.kind, found.location, 0.0, found.checksum, etag=found.etag),
+        )
+
+    def clone(self, step: Step, *, fresh: bool = True) -> None:
+        parent = step.arguments["parent"]
+        assert parent in self.images and (step.subject not in self.images) == fresh
+        origin = Provenance("clone", parent, 0.0, parent=self.identities[parent])
+        self._put(step.subject, origin, read_only=step.arguments.get("read_only", False))
+
+    def remove(self, step: Step) -> None:
+        for known in (self.images, self.records, self.identities):
+            known.pop(step.subject, None)  # type: ignore[attr-defined]
+
+    def limit(self, step: Step) -> None:
+        self.limits[step.subject] = step.arguments["limit"]
+
+    def make(self, step: Step) -> None:
+        read_only = step.verb == "make read-only image"
+        self.images[step.subject] = image(step.subject, read_only=read_only)
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> Snapshot:
+    there = draw(st.sets(st.sampled_from(NAMES)))
+    seen = host(*(image(name, read_only=draw(st.booleans())) for name in sorted(there)))
+    known = {
+        name: record(etag=draw(st.sampled_from(['"1"', '"2"'])))
+        for name in sorted(there)
+        if draw(st.booleans())
+    }
+    sources = {name: source(etag=draw(st.sampled_from(['"1"', '"2"']))) for name in NAMES}
+    return dataclasses.replace(seen, records=known, sources=sources)
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> list[Wanted]:
+    found = []
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+        if draw(st.integers(0, 3)) == 0:
+            found.append(Wanted(name, state="absent"))
+            continue
+        origin = draw(st.sampled_from(("url", "clone_from", "nothing")))
+        fields: dict[str, t.Any] = {}
+        if origin == "url":
+            fields["url"] = URL
+        elif origin == "clone_from":
+            others = [other for other in NAMES if other != name]
+            fields["clone_from"] = draw(st.sampled_from(others))
+        found.append(
+            Wanted(
+                name,
+                read_only=draw(st.none() | st.booleans()),
+                limit=draw(st.none() | st.just(5)),
+                update=draw(st.booleans()),
+                force=draw(st.booleans()),
+                **fields,
+            )
+        )
+    return found
+
+
+def planned(seen: Snapshot, wish: list[Wanted]) -> Plan:
+    try:
+        return plan(seen, wish)
+    except Failure:
+        assume(False)
+        raise
+
+
+@planner
+@given(hosts(), wishes())
+def test_the_plan_leads_to_what_is_wanted(seen: Snapshot, wish: list[Wanted]) -> None:
+    model = Model(seen)
+    model.carry_out(planned(seen, wish))
+    for entry in wish:
+        found = model.images.get(entry.name)
+        assert (found is not None) == (entry.state == "present")
+        if found and entry.read_only is not None:
+            assert found.read_only == entry.read_only
+        if found and entry.limit is not None:
+            assert model.limits.get(entry.name) == entry.limit
+        if found and entry.update:
+            assert drift(entry, model.snapshot()) is None
+
+
+@planner
+@given(hosts(), wishes())
+def test_a_second_plan_is_empty(seen: Snapshot, wish: list[Wanted]) -> None:
+    gone = {entry.name for entry in wish if entry.state == "absent"}
+    assume(not gone & {entry.clone_from for entry in wish})
+    model = Model(seen)
+    model.carry_out(planned(seen, wish))
+    assert describe(plan(model.snapshot(), wish)) == []
+
+
+@planner
+@given(hosts(), wishes())
+def test_no_step_touches_what_was_not_named(seen: Snapshot, wish: list[Wanted]) -> None:
+    named = {entry.name for entry in wish}
+    assert {step.subject for step in planned(seen, wish)} <= named
+
+
+def test_every_argument_of_the_module_is_known_to_the_plan() -> None:
+    known = {field.name for field in dataclasses.fields(_images_plan.Wanted)}
+    assert {"url", "path", "clone_from", "rename_from", "read_only", "limit"} <= known
