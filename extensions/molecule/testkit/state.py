@@ -57,6 +57,8 @@ ON_REQUEST = (
     "systemd-importd",
     "systemd-machined",
     "systemd-timedated",
+    # The sessions of the one who looks.
+    "session-",
     "user@",
 )
 

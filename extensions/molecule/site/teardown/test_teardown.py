@@ -21,7 +21,7 @@ from ansible_collections.nspawn.machined.extensions.molecule.testkit.state impor
 @pytest.fixture(scope="session")
 def before(on: str) -> State:
     """What prepare wrote down."""
-    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "before", f"{on}.json")
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], f"before-{on}.json")
     return t.cast(State, json.loads(path.read_text()))
 
 
