@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import network, places
 from .network import Link
+from .run import HostError
 
 # 14 machines is where a host stops with the kernel's default of 128 inotify instances, and from
 # inside a host it cannot be raised.
@@ -45,9 +46,7 @@ def claim(host: places.Host) -> Link:
         SLOTS.mkdir(exist_ok=True)
         (SLOTS / str(link.slot)).write_text(str(host.directory))
         for name, least in SYSCTLS.items():
-            path = Path("/proc/sys") / name
-            if int(path.read_text()) < least:
-                path.write_text(str(least))
+            _raise(Path("/proc/sys") / name, least)
         network.open_way_out(link)
     return link
 
@@ -91,12 +90,27 @@ def _remember_before() -> None:
     partial.rename(BEFORE)
 
 
+def _raise(path: Path, least: int) -> None:
+    found = int(path.read_text())
+    if found >= least:
+        return
+    try:
+        path.write_text(str(least))
+    except OSError as exc:
+        raise HostError(
+            f"{path} is {found}, hosts need {least}, and it cannot be set here ({exc.strerror}): "
+            "set it outside of this container"
+        ) from exc
+
+
 def _put_back() -> None:
     if not BEFORE.exists():
         return
     before = json.loads(BEFORE.read_text())
-    for name in SYSCTLS:
-        (Path("/proc/sys") / name).write_text(before[name])
+    for path in (Path("/proc/sys") / name for name in SYSCTLS):
+        was = before[str(path.relative_to("/proc/sys"))]
+        if path.read_text().strip() != was:
+            path.write_text(was)
     for name in {*DEV_LINKS, *DEV_DIRECTORIES} - set(before["dev"]):
         path = DEV / name
         if path.is_symlink() and str(path.readlink()) == DEV_LINKS.get(name):

@@ -103,7 +103,9 @@ def choose(suite: str, configured: Configured, has: Callable[[Source], bool]) ->
 @functools.cache
 def sources(suite: str) -> tuple[Source, ...]:
     """Working sources for a suite; asked of the mirrors once for each apt configuration."""
-    configured = parse(output(["apt-get", "indextargets", "--format", FORMAT]))
+    # Without release information it also answers where nobody has run "apt-get update" yet.
+    targets = output(["apt-get", "indextargets", "--no-release-info", "--format", FORMAT])
+    configured = parse(targets)
     key = hashlib.sha256(repr((suite, configured)).encode()).hexdigest()[:12]
     remembered = places.CACHE / f"sources-{suite}-{key}.json"
     if not remembered.exists():

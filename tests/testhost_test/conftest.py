@@ -133,10 +133,26 @@ def _is_let_out(slot: int) -> bool:
 @pytest.fixture
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A checkout whose hosts are all gone in the end, also when a test fails."""
+    with _checkout(tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A checkout with the host "a", for tests that leave it as it was."""
+    with _checkout(tmp_path_factory) as made:
+        made.run("up", "a")
+        yield made
+
+
+@contextlib.contextmanager
+def _checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     made = Checkout(tmp_path_factory.mktemp("testhost").resolve())
-    yield made
-    made.run("down", "--all")
-    shutil.rmtree(made.build)
+    try:
+        yield made
+    finally:
+        made.run("down", "--all")
+        shutil.rmtree(made.build)
 
 
 def wait_for(condition: Callable[[], t.Any], seconds: float = 60) -> t.Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -38,51 +39,53 @@ echo "$device"
 """
 
 
-def partitioned(checkout: Checkout, file: str) -> Path:
-    """Attach a partitioned file inside a host; gives the partition's place in /sys."""
-    device = Path(checkout.ssh("a", PARTITIONED.format(file=file)).strip())
-    partition = Path("/sys/block") / device.name / f"{device.name}p1"
-    assert partition.exists()
-    return partition
+class Device(t.NamedTuple):
+    """A loop device that was made inside a host."""
+
+    file: str
+    partition: Path
+
+    def is_left(self) -> bool:
+        return bool(loops(self.file)) or self.partition.exists()
 
 
-def test_down_leaves_nothing_of_a_host_with_a_machine_in_it(checkout: Checkout) -> None:
+def attach(checkout: Checkout, directory: str) -> Device:
+    """Attach a partitioned file inside a host."""
+    file = f"{directory}/{checkout.build.name}.raw"
+    name = Path(checkout.ssh("a", PARTITIONED.format(file=file)).strip()).name
+    device = Device(file, Path("/sys/block") / name / f"{name}p1")
+    assert loops(file) and device.partition.exists()
+    return device
+
+
+def test_down_leaves_nothing_of_a_host_with_machines_and_loop_devices(checkout: Checkout) -> None:
     checkout.run("up", "a")
     slot = checkout.slot("a")
     checkout.ssh("a", f"machinectl -q import-tar {GUEST} g && machinectl start g")
     assert checkout.ssh("a", "machinectl show g -p State").strip() == "State=running"
+    devices = [attach(checkout, "/var/lib"), attach(checkout, "/dev/shm")]
     assert set(checkout.traces([slot])) == EVERYTHING
 
     checkout.run("down", "a")
 
     assert checkout.traces([slot]) == {}
-
-
-@pytest.mark.parametrize("where", ["/var/lib", "/dev/shm"])
-def test_down_leaves_no_loop_device_that_was_made_inside(checkout: Checkout, where: str) -> None:
-    checkout.run("up", "a")
-    file = f"{where}/{checkout.build.name}.raw"
-    partition = partitioned(checkout, file)
-
-    checkout.run("down", "a")
-
-    assert not loops(file)
-    assert not partition.exists()
+    assert not any(device.is_left() for device in devices)
 
 
 @pytest.mark.parametrize("victim", ["_supervise", "systemd-nspawn"])
-def test_down_leaves_nothing_after_a_kill(checkout: Checkout, victim: str) -> None:
+def test_a_host_ends_with_its_supervisor_and_down_leaves_nothing(
+    checkout: Checkout, victim: str
+) -> None:
     checkout.run("up", "a")
     slot = checkout.slot("a")
-    file = f"/var/lib/{checkout.build.name}.raw"
-    partition = partitioned(checkout, file)
+    device = attach(checkout, "/var/lib")
 
     os.kill(pid_of(checkout, victim), signal.SIGKILL)
+    wait_for(lambda: "stopped" in checkout.run("list"))
     checkout.run("down", "a")
 
     assert checkout.traces([slot]) == {}
-    assert not loops(file)
-    assert not partition.exists()
+    assert not device.is_left()
 
 
 @pytest.mark.parametrize("moment", ["claimed", "copied", "started", "booting"])

@@ -8,15 +8,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from .conftest import CACHE, REPOSITORY, Checkout
 
 TOOL = "TESTHOST_CACHE=/var/tmp/cache python3 /root/tests/testhost"
 
 LEFT = """
 systemctl list-units --all --plain --no-legend 'nspawn-machined-test-*'
-losetup --list --noheadings
+losetup --list --noheadings | grep /root/build || true
 nft list tables | grep nspawn_machined || true
 ip -brief link | grep nmt || true
 find /sys/fs/cgroup -name 'nspawn-machined-test-*'
@@ -40,34 +38,20 @@ def put(checkout: Checkout, name: str, source: Path, files: list[str], target: s
     assert packed.returncode == 0
 
 
-@pytest.fixture
-def machine(checkout: Checkout) -> Checkout:
-    """A checkout with the host "a", where the tool and its cache lie ready."""
-    checkout.run("up", "a")
-    trees = [Path(line).name for line in checkout.run("cache", "debian13").splitlines()]
-    put(checkout, "a", Path(CACHE), trees, "/var/tmp/cache")
-    put(checkout, "a", REPOSITORY, ["tests/testhost"], "/root")
-    return checkout
+def test_a_host_boots_in_a_service_and_leaves_nothing(shared: Checkout) -> None:
+    trees = [Path(line).name for line in shared.run("cache", "debian13").splitlines()]
+    put(shared, "a", Path(CACHE), trees, "/var/tmp/cache")
+    put(shared, "a", REPOSITORY, ["tests/testhost"], "/root")
+    before = shared.ssh("a", LEFT)
 
+    shared.ssh("a", f"{TOOL} up b")
+    assert shared.ssh("a", f"{TOOL} ssh b systemctl is-system-running").strip() == "running"
+    assert shared.ssh("a", f"{TOOL} ssh b ping -c 1 -W 5 198.18.0.1 | grep -c ' 0% packet loss'")
+    assert "nspawn-machined-test-" in shared.ssh("a", LEFT)
+    shared.ssh("a", f"{TOOL} down b")
+    assert shared.ssh("a", LEFT) == before
 
-def test_a_host_boots_in_a_service_and_leaves_nothing(machine: Checkout) -> None:
-    before = machine.ssh("a", LEFT)
-    machine.ssh("a", f"{TOOL} up b")
-    assert machine.ssh("a", f"{TOOL} ssh b systemctl is-system-running").strip() == "running"
-    assert machine.ssh("a", f"{TOOL} ssh b ping -c 1 -W 5 198.18.0.1 | grep -c ' 0% packet loss'")
-    assert "nspawn-machined-test-" in machine.ssh("a", LEFT)
-
-    machine.ssh("a", f"{TOOL} down b")
-
-    assert machine.ssh("a", LEFT) == before
-
-
-def test_nothing_is_left_there_after_a_kill(machine: Checkout) -> None:
-    before = machine.ssh("a", LEFT)
-    machine.ssh("a", f"{TOOL} up b")
-    # Processes of other names: the host runs systemd-nspawn for its machines too.
-    machine.ssh("a", "kill -9 $(pgrep -f '[s]ystemd-nspawn.*--machine=b')")
-
-    machine.ssh("a", f"{TOOL} down b")
-
-    assert machine.ssh("a", LEFT) == before
+    shared.ssh("a", f"{TOOL} up b")
+    shared.ssh("a", "kill -9 $(pgrep -f '[s]ystemd-nspawn.*--machine=b')")
+    shared.ssh("a", f"{TOOL} down b")
+    assert shared.ssh("a", LEFT) == before

@@ -15,60 +15,59 @@ from .conftest import Checkout, wait_for
 IN_NAMESPACE = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
 
 
-def boot_id(checkout: Checkout, name: str) -> str:
-    return checkout.ssh(name, "cat /run/host/container-uuid /etc/machine-id; stat -c %Y /proc/1")
+def boot(checkout: Checkout, name: str) -> str:
+    """What is another one after another boot."""
+    return checkout.ssh(name, "cat /etc/machine-id; stat -c %Y /proc/1")
 
 
 @pytest.mark.parametrize(("distribution", "version"), [("debian12", "252"), ("debian13", "257")])
-def test_a_host_is_a_whole_system(checkout: Checkout, distribution: str, version: str) -> None:
-    checkout.run("up", "a", "--distribution", distribution)
+def test_a_host_is_a_whole_system(shared: Checkout, distribution: str, version: str) -> None:
+    name = "a" if distribution == "debian13" else "old"
+    shared.run("up", name, "--distribution", distribution)
 
-    answers = checkout.ssh(
-        "a",
+    answers = shared.ssh(
+        name,
         "systemctl is-system-running; firewall-cmd --state; stat -f -c %T /var/lib/machines;"
         "systemctl --version | awk 'NR==1 {print $2}'; hostname; readlink /etc/resolv.conf",
     ).splitlines()
 
     assert answers == [
-        *("running", "running", "btrfs", version, "a"),
+        *("running", "running", "btrfs", version, name),
         "../run/systemd/resolve/stub-resolv.conf",
     ]
 
 
-def test_up_leaves_a_host_alone_that_runs(checkout: Checkout) -> None:
-    inventory = checkout.run("up", "a")
-    was = boot_id(checkout, "a")
+def test_up_leaves_a_host_alone_that_runs(shared: Checkout) -> None:
+    inventory = (shared.build / "hosts" / "a" / "inventory.yml").read_text()
+    was = boot(shared, "a")
 
-    assert checkout.run("up", "a") == inventory
-    assert boot_id(checkout, "a") == was
-
-
-def test_a_host_that_runs_another_distribution_is_not_replaced(checkout: Checkout) -> None:
-    checkout.run("up", "a")
-    assert "a runs debian13, not debian12" in checkout.refused(
-        "up", "a", "--distribution", "debian12"
-    )
-    assert checkout.ssh("a", "systemctl is-system-running").strip() == "running"
+    assert shared.run("up", "a") == inventory
+    assert boot(shared, "a") == was
 
 
-def test_a_host_comes_back_from_its_own_reboot(checkout: Checkout) -> None:
-    checkout.run("up", "a")
-    checkout.ssh("a", "touch /var/lib/kept /run/lost")
-    checkout.start("ssh", "a", "systemctl reboot").communicate(timeout=60)
+def test_a_host_that_runs_another_distribution_is_not_replaced(shared: Checkout) -> None:
+    was = boot(shared, "a")
+    said = shared.refused("up", "a", "--distribution", "debian12")
+    assert "a runs debian13, not debian12" in said
+    assert boot(shared, "a") == was
 
-    wait_for(lambda: _answers(checkout, "a", "test -e /var/lib/kept -a ! -e /run/lost"))
+
+def test_hosts_reach_each_other_and_the_web_server(shared: Checkout) -> None:
+    shared.run("up", "old", "--distribution", "debian12")
+    (shared.build / "www" / "hello").write_text("hello\n")
+    port = json.loads((shared.build / "www.json").read_text())["port"]
+    address = f"198.18.0.{shared.slot('old') * 4 + 2}"
+    gateway = f"198.18.0.{shared.slot('a') * 4 + 1}"
+
+    assert "1 received" in shared.ssh("a", f"ping -c 1 -W 5 {address}")
+    assert shared.ssh("a", f"curl -sf http://{gateway}:{port}/hello") == "hello\n"
 
 
-def test_hosts_reach_each_other_and_the_web_server(checkout: Checkout) -> None:
-    checkout.run("up", "a")
-    checkout.run("up", "b")
-    (checkout.build / "www" / "hello").write_text("hello\n")
-    port = json.loads((checkout.build / "www.json").read_text())["port"]
-    address = f"198.18.0.{checkout.slot('b') * 4 + 2}"
-    gateway = f"198.18.0.{checkout.slot('a') * 4 + 1}"
+def test_a_host_comes_back_from_its_own_reboot(shared: Checkout) -> None:
+    shared.ssh("a", "touch /var/lib/kept /run/lost")
+    shared.start("ssh", "a", "systemctl reboot").communicate(timeout=60)
 
-    assert "1 received" in checkout.ssh("a", f"ping -c 1 -W 5 {address}")
-    assert checkout.ssh("a", f"curl -sf http://{gateway}:{port}/hello") == "hello\n"
+    wait_for(lambda: _answers(shared, "a", "test -e /var/lib/kept -a ! -e /run/lost"))
 
 
 def test_without_root_the_error_says_so(checkout: Checkout) -> None:
