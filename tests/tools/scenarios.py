@@ -13,8 +13,9 @@ from pathlib import Path
 from outcomes import Outcome, record
 
 ROOT = Path(__file__).resolve().parents[2]
-# As Molecule announces the end of an action: "INFO     default ➜ create: Executed: Successful".
-END = re.compile(r"(\S+) ➜ (\w+): Executed: (\w[^(\n]*)")
+# As Molecule announces the end of an action, with and without colours:
+# "[site ➜ create] Executed: Successful", "[site > create] Executed: Successful".
+END = re.compile(r"([\w./-]+) [>➜] (\w+)\]?:? Executed: (\w[^(\n]*)")
 # An action that a scenario has no playbook for is no test.
 ABSENT = ("Missing", "Disabled", "Skipped")
 

@@ -74,10 +74,11 @@ def test_ansible_tests_lines_become_outcomes() -> None:
 def test_molecules_lines_become_outcomes() -> None:
     reader = scenarios.Reader()
     for line in (
-        "INFO     site ➜ converge: Executed: Successful",
-        "ERROR    site ➜ verify: Executed: Failed",
-        "WARNING  site ➜ cleanup: Executed: Missing playbook (Remove from test_sequence)",
-        "INFO     site ➜ verify: Executing",
+        "INFO     [site > converge] Executed: Successful",
+        "ERROR    [site > verify] Executed: Failed",
+        "WARNING  [site > cleanup] Executed: Missing playbook (Remove from test_sequence)",
+        "INFO     [site ➜ verify] Executing",
+        "site ➜ verify: Executed: Failed",
     ):
         reader.read(line)
     assert list(reader.ran.values()) == [
