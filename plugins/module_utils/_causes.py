@@ -122,7 +122,10 @@ CAUSES: t.Sequence[Cause] = (
         r"Failed to set up credentials",
         "a credential cannot be read; see LoadCredential= in the unit's drop-ins",
     ),
-    Cause(r"skipped, (?:because of )?(?:an )?unmet condition check (\S+)", "{0} is not the case"),
+    Cause(
+        r"skipped(?:,| because of an) unmet condition check \(?([^\s()]+)",
+        "{0} is not the case",
+    ),
     Cause(
         r"Unable to locate executable '(.*)'|Failed at step EXEC spawning (.*): No such file",
         "ExecStart= in one of the unit's drop-ins names a program that the host does not have",

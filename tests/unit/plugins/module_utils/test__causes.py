@@ -91,6 +91,13 @@ EXITED = [
             ),
             "a program that the host does not have",
         ),
+        (
+            (
+                "systemd-nspawn@z.service - Container z was skipped because of an unmet "
+                "condition check (ConditionPathExists=/nosuch)."
+            ),
+            "ConditionPathExists=/nosuch is not the case",
+        ),
         ("Failed to allocate manager object: Too many open files", "inotify"),
         ("Mount point '/run/systemd/nspawn/unix-export/z' exists already, refusing.", "of this"),
     ],
