@@ -109,7 +109,7 @@ def _seen(
     return dataclasses.replace(
         seen,
         started_with=_machines_record.started_with(name, unit),
-        edited_since=_machines_record.younger_than_start(unit, files),
+        edited_since=_units.younger_than_start(unit, files),
     )
 
 

@@ -20,7 +20,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 
 RECORDS = "/var/lib/nspawn.machined/machines"
 STARTS = "/run/nspawn.machined/starts"
-# systemd keeps a link for each running unit: its target is the invocation, its age the start.
+# systemd keeps a link for each running unit, whose target is the invocation.
 INVOCATIONS = "/run/systemd/units"
 _ENDING = ".json"
 
@@ -117,25 +117,6 @@ def started_with(name: str, unit: str) -> t.Optional[str]:
 def forget_start(name: str) -> None:
     _files.remove(os.path.join(STARTS, name))
     _files.remove_empty_directory(STARTS)
-
-
-def younger_than_start(unit: str, paths: t.Iterable[str]) -> bool:
-    """Whether one of the files was changed after the unit was started.
-
-    By the time of the inode's change: a file that is moved into place keeps its old time of
-    modification.
-    """
-    started = _changed(_link(unit))
-    if started is None:
-        return False
-    return any((_changed(path) or 0) > started for path in paths)
-
-
-def _changed(path: str) -> t.Optional[int]:
-    try:
-        return os.lstat(path).st_ctime_ns
-    except OSError:
-        return None
 
 
 def _link(unit: str) -> str:

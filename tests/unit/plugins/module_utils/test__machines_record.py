@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -79,23 +78,3 @@ def test_what_a_machine_was_started_with_is_known_as_long_as_it_runs(places: Pat
 def test_nothing_is_remembered_of_a_machine_that_does_not_run(places: Path) -> None:
     _machines_record.remember_start("web", UNIT, None, None)
     assert not list((places / "STARTS").iterdir())
-
-
-def test_a_file_is_younger_than_the_start_even_if_it_was_moved_there_with_an_old_time(
-    places: Path,
-) -> None:
-    file = places / "web.nspawn"
-    file.write_text("")
-    link = run_as(places, "first")
-    while file.stat().st_ctime_ns >= link.lstat().st_ctime_ns:
-        link = run_as(places, "first")
-    assert not _machines_record.younger_than_start(UNIT, [str(file), str(places / "none")])
-    while file.stat().st_ctime_ns <= link.lstat().st_ctime_ns:
-        os.utime(file, (1, 1))
-    assert _machines_record.younger_than_start(UNIT, [str(file)])
-
-
-def test_a_machine_whose_start_is_not_known_is_not_taken_for_outdated(places: Path) -> None:
-    file = places / "web.nspawn"
-    file.write_text("")
-    assert not _machines_record.younger_than_start(UNIT, [str(file)])

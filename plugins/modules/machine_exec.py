@@ -1,0 +1,278 @@
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_exec
+short_description: Run a command inside a machine or an image
+version_added: 0.1.0
+description:
+  - Runs a command inside a machine that runs, or in an image that does not.
+  - In a machine the command is a service of the machine's own systemd, confined as the machine
+    is. Exit code, both streams and binary input are kept. It needs a D-Bus inside.
+  - In an image the command is the only process beside its init, in users of its own, and uses the
+    host's network.
+  - No shell takes part, unless the command is one.
+author:
+  - nspawn.machined contributors (@nspawn-machined)
+extends_documentation_fragment:
+  - nspawn.machined.attributes
+attributes:
+  check_mode:
+    support: partial
+    details:
+      - The command is not run. With O(creates) or O(removes) it is said whether it would be.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - With O(creates) or O(removes).
+options:
+  machine:
+    description:
+      - The machine that runs.
+    type: str
+  image:
+    description:
+      - The image that does not run.
+    type: str
+  ephemeral:
+    description:
+      - Run the command in a snapshot of the O(image), which is thrown away afterwards.
+    type: bool
+    default: false
+  argv:
+    description:
+      - The command and its arguments.
+    type: list
+    elements: str
+  cmd:
+    description:
+      - The command and its arguments in one line, taken apart at spaces as a shell would do, but
+        without variables, patterns or pipes.
+    type: str
+  stdin:
+    description:
+      - What the command reads.
+    type: str
+  stdin_add_newline:
+    description:
+      - Whether a newline is added to O(stdin).
+    type: bool
+    default: true
+  user:
+    description:
+      - The user inside who runs the command.
+    type: str
+    default: root
+  environment:
+    description:
+      - Variables of the command.
+    type: dict
+    default: {}
+  chdir:
+    description:
+      - The directory inside in which the command runs.
+    type: path
+  creates:
+    description:
+      - When this path exists inside, the command is not run.
+    type: str
+  removes:
+    description:
+      - When this path does not exist inside, the command is not run.
+    type: str
+  timeout:
+    description:
+      - The seconds after which the command is killed.
+    type: float
+    default: 3600
+seealso:
+  - module: nspawn.machined.machine_copy
+  - module: ansible.builtin.command
+"""
+
+EXAMPLES = r"""
+- name: Ask a machine for its name
+  nspawn.machined.machine_exec:
+    machine: web
+    argv: [hostnamectl, hostname]
+
+- name: Make a database as its user
+  nspawn.machined.machine_exec:
+    machine: db
+    cmd: createdb shop
+    user: postgres
+    creates: /var/lib/postgresql/shop-made
+
+- name: Install a package in an image that is not running
+  nspawn.machined.machine_exec:
+    image: trixie
+    argv: [apt-get, --yes, install, nginx]
+    environment:
+      DEBIAN_FRONTEND: noninteractive
+    creates: /usr/sbin/nginx
+
+- name: Try something out in a copy that is thrown away
+  nspawn.machined.machine_exec:
+    image: trixie
+    ephemeral: true
+    argv: [dpkg, --list]
+"""
+
+RETURN = r"""
+cmd:
+  description:
+    - The command and its arguments.
+  type: list
+  elements: str
+  returned: always
+rc:
+  description:
+    - The exit code of the command, 128 and the signal's number when it was killed.
+  type: int
+  returned: when it was run
+stdout:
+  description:
+    - What the command wrote to its standard output.
+  type: str
+  returned: when it was run
+stdout_lines:
+  description:
+    - The same, line by line.
+  type: list
+  elements: str
+  returned: when it was run
+stderr:
+  description:
+    - What the command wrote to its standard error.
+  type: str
+  returned: when it was run
+stderr_lines:
+  description:
+    - The same, line by line.
+  type: list
+  elements: str
+  returned: when it was run
+skipped:
+  description:
+    - Whether the command was left out, by O(creates), O(removes) or check mode.
+  type: bool
+  returned: when it was
+"""
+
+import shlex
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _inside, _module
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._run import Result
+
+ARGUMENTS: t.Mapping[str, t.Any] = {
+    "machine": {"type": "str"},
+    "image": {"type": "str"},
+    "ephemeral": {"type": "bool", "default": False},
+    "argv": {"type": "list", "elements": "str"},
+    "cmd": {"type": "str"},
+    "stdin": {"type": "str"},
+    "stdin_add_newline": {"type": "bool", "default": True},
+    "user": {"type": "str", "default": "root"},
+    "environment": {"type": "dict", "default": {}},
+    "chdir": {"type": "path"},
+    "creates": {"type": "str"},
+    "removes": {"type": "str"},
+    "timeout": {"type": "float", "default": 3600},
+}
+
+
+def command_of(parameters: t.Mapping[str, t.Any]) -> _inside.Command:
+    stdin = parameters["stdin"]
+    if stdin is not None:
+        stdin = (stdin + ("\n" if parameters["stdin_add_newline"] else "")).encode(
+            "utf-8", "surrogateescape"
+        )
+    return _inside.Command(
+        argv=_argv(parameters),
+        user=parameters["user"],
+        environment={str(name): str(value) for name, value in parameters["environment"].items()},
+        chdir=parameters["chdir"],
+        stdin=stdin,
+        timeout=parameters["timeout"],
+    )
+
+
+def _argv(parameters: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    if parameters["argv"] is not None:
+        return tuple(parameters["argv"])
+    try:
+        return tuple(shlex.split(parameters["cmd"]))
+    except ValueError as error:
+        raise Failure(f"cmd: {parameters['cmd']!r} cannot be taken apart: {error}") from None
+
+
+def main() -> t.NoReturn:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        mutually_exclusive=[("machine", "image"), ("argv", "cmd")],
+        required_one_of=[("machine", "image"), ("argv", "cmd")],
+        required_by={},
+        supports_check_mode=True,
+    )
+    parameters = module.params
+
+    def run(command: _inside.Command) -> Result:
+        if parameters["machine"] is not None:
+            return _inside.run(parameters["machine"], command)
+        return _inside.run_in_image(parameters["image"], command, ephemeral=parameters["ephemeral"])
+
+    def exists(path: str) -> bool:
+        return run(_inside.Command(("test", "-e", path))).rc == 0
+
+    def reason_to_leave_it() -> t.Optional[str]:
+        creates, removes = parameters["creates"], parameters["removes"]
+        if creates is not None and exists(creates):
+            return f"{creates} exists"
+        if removes is not None and not exists(removes):
+            return f"{removes} does not exist"
+        return None
+
+    def body() -> dict[str, t.Any]:
+        if parameters["ephemeral"] and parameters["image"] is None:
+            raise Failure("ephemeral: is for an image, not for a machine that runs")
+        command = command_of(parameters)
+        _inside.check(command)
+        result: dict[str, t.Any] = {"changed": True, "cmd": list(command.argv)}
+        reason = reason_to_leave_it()
+        if reason:
+            return {**result, "changed": False, "skipped": True, "msg": f"Not run: {reason}."}
+        if module.check_mode:
+            conditional = parameters["creates"] or parameters["removes"]
+            return {
+                **result,
+                "changed": bool(conditional),
+                "skipped": not conditional,
+                "msg": "Not run: this is check mode.",
+            }
+        done = run(command)
+        result.update(
+            rc=done.rc,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            changed=not parameters["ephemeral"],
+        )
+        if done.rc != 0:
+            where = parameters["machine"] or parameters["image"]
+            said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-2000:]
+            raise Failure(f"{where}: {command.argv[0]} exited with {done.rc}: {said}", **result)
+        return result
+
+    _module.run(module, body)
+
+
+if __name__ == "__main__":
+    main()
