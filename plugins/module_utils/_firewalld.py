@@ -99,12 +99,13 @@ def snapshot(wishes: t.Sequence[Wish], recording: t.Optional[str] = None) -> Sna
     concerned = {wish.key for wish in wishes} | set(record) | {Key(ZONE, default_zone)}
     concerned = {key for key in concerned if is_name(key.name)}
     _refuse_combined(concerned)
-    services = _names("services")
+    services, entries = _names("services"), _entries()
     return Snapshot(
         version=version,
         running=running,
         default_zone=default_zone,
-        entries=_entries(),
+        entries=entries,
+        backups=_backups({*entries, *concerned}),
         live=_live(concerned) if running else {},
         services=services,
         live_services=frozenset(_one(FIREWALLD, "listServices")) if running else services,
@@ -214,7 +215,12 @@ def _entry(key: Key) -> t.Optional[Entry]:
     settings = _read_settings(key, path, text) or vendor
     if settings is None:
         return None
-    return Entry(settings, vendor, text, files.read(f"{path}.old"))
+    return Entry(settings, vendor, text)
+
+
+def _backups(keys: t.Iterable[Key]) -> dict[Key, str]:
+    texts = {key: files.read(f"{admin_path(key)}.old") for key in keys}
+    return {key: text for key, text in texts.items() if text is not None}
 
 
 def settings_of(keys: t.Iterable[Key], kind: str) -> dict[str, dict[str, Value]]:

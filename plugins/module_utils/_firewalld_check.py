@@ -295,11 +295,14 @@ def _in_use(seen: Snapshot, key: Key, goals: Goals, after: t.Mapping[Key, Settin
     )
     if users:
         yield f"is used by {_named('policy', 'policies', users)}: remove or change that first"
+    ours = seen.record[key].deltas if key in seen.record else {}
     for name in BINDINGS:
         shape = properties_of(ZONE)[name].shape
         live = without(
             shape, items_of(seen.live.get(key, {}), name), items_of(entry.settings, name)
         )
+        if name in ours:  # a call that was cut off may have left it in the running firewall only
+            live = without(shape, live, ours[name].added)
         elsewhere = tuple(item for settings in after.values() for item in items_of(settings, name))
         held = without(shape, live, elsewhere)
         if held:

@@ -450,7 +450,8 @@ class Delta:
     added: Items = ()
     removed: Items = ()
     old: t.Optional[Value] = None
-    new: t.Optional[Value] = None
+    new: tuple[Value, ...] = ()
+    """The value that was set; after a call was cut off, each that may have been."""
 
 
 Deltas = t.Mapping[str, Delta]
@@ -466,7 +467,7 @@ def difference(kind: str, before: Settings, after: Settings) -> dict[str, Delta]
             added, removed = without(shape, goal, have), without(shape, have, goal)
             deltas[name] = Delta(_in_order(shape, added), _in_order(shape, removed))
         else:
-            deltas[name] = Delta(old=before.get(name), new=value)
+            deltas[name] = Delta(old=before.get(name), new=(value,))
     return deltas
 
 
@@ -484,7 +485,7 @@ def reverted(kind: str, settings: Settings, deltas: Deltas) -> Settings:
         if table[name].is_list:
             left = without(shape, items_of(result, name), delta.added)
             result[name] = joined(shape, left, delta.removed)
-        elif result[name] == delta.new and delta.old is not None:
+        elif result[name] in delta.new and delta.old is not None:
             result[name] = delta.old
     return freeze(result)
 
@@ -511,7 +512,7 @@ def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
             _in_order(shape, joined(shape, first.added, delta.added)),
             _in_order(shape, joined(shape, first.removed, delta.removed)),
             first.old,
-            delta.new,
+            tuple(dict.fromkeys((*first.new, *delta.new))),
         )
     return result
 

@@ -249,9 +249,10 @@ def _record(seen: Snapshot, permanent: Goals) -> Record:
         entry = seen.entries.get(key)
         known = seen.record.get(key)
         if entry is None:
-            known = Recorded(created=True)
+            made = Recorded(created=True, backup=seen.backups.get(key))
+            known = known if known and known.created else made
         elif known is None:
-            known = Recorded(file=entry.file, backup=entry.backup)
+            known = Recorded(file=entry.file, backup=seen.backups.get(key))
         base = reverted(key.kind, entry.settings, known.deltas) if entry else defaults_of(key.kind)
         deltas = difference(key.kind, base, goal)
         if known.created or deltas:

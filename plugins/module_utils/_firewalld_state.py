@@ -20,7 +20,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     Items,
     Key,
     Settings,
-    Value,
     Version,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
@@ -38,8 +37,6 @@ class Entry:
     """What came with firewalld, if this did; a file of the administrator's hides it."""
     file: t.Optional[str] = None
     """The text of the administrator's file."""
-    backup: t.Optional[str] = None
-    """The text of the backup that firewalld keeps beside it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +61,8 @@ class Snapshot:
     running: bool
     default_zone: str
     entries: t.Mapping[Key, Entry]
+    backups: t.Mapping[Key, str] = dataclasses.field(default_factory=dict)
+    """The texts that firewalld kept when it changed or removed a file."""
     live: t.Mapping[Key, Settings] = dataclasses.field(default_factory=dict)
     """The running firewall: of zones that are not concerned, only what is bound to them."""
     services: frozenset[str] = frozenset()
@@ -131,10 +130,6 @@ def _parse_delta(data: t.Mapping[str, t.Any]) -> Delta:
     return Delta(
         tuple(data["added"]),
         tuple(data["removed"]),
-        _parse_value(data["old"]),
-        _parse_value(data["new"]),
+        data["old"],
+        tuple(data["new"]),
     )
-
-
-def _parse_value(value: t.Any) -> t.Optional[Value]:
-    return tuple(value) if isinstance(value, list) else value

@@ -84,7 +84,6 @@ class Firewall:
                 settings,
                 read(key.kind, VENDOR[key]) if key in VENDOR else None,
                 self.admin.get(key),
-                self.backups.get(key),
             )
             for key, settings in self.permanent().items()
         }
@@ -93,6 +92,7 @@ class Firewall:
             running=self.running,
             default_zone="public",
             entries=entries,
+            backups=dict(self.backups),
             live=dict(self.live),
             services=SERVICES,
             live_services=SERVICES,
@@ -387,6 +387,25 @@ def test_an_interface_that_somebody_bound_elsewhere_meanwhile_stays_there() -> N
     assert firewall.live[WORK]["interfaces"] == ()
 
 
+def test_a_move_that_was_cut_off_before_the_running_firewall_can_be_taken_back() -> None:
+    firewall = Firewall()
+    firewall.converge(zone(WORK, interfaces=("eth0",)), record="r")
+    cut = plan(firewall.snapshot("r"), [zone(PUBLIC, interfaces=("eth0",))])
+    firewall.apply(tuple(step for step in cut if step.verb in ("open", "unbind")))
+    firewall.converge(record="r")
+    assert firewall.admin == {}
+    assert WORK not in firewall.live
+
+
+def test_a_second_target_that_was_cut_off_does_not_hide_the_first() -> None:
+    firewall = Firewall()
+    firewall.converge(zone(PUBLIC, target="DROP"), record="r")
+    cut = plan(firewall.snapshot("r"), [zone(PUBLIC, target="ACCEPT")])
+    firewall.apply(tuple(step for step in cut if step.verb == "open"))
+    firewall.converge(record="r")
+    assert firewall.live[PUBLIC]["target"] == "default"
+
+
 def test_a_backup_of_somebody_elses_is_put_back() -> None:
     firewall = Firewall({WORK: "<zone><!-- mine --></zone>"})
     firewall.backups[WORK] = "older"
@@ -470,7 +489,7 @@ def firewalls(draw: st.DrawFn, synchronous: bool = False) -> Firewall:
         admin[key] = edit(POLICY, None, {**defaults_of(POLICY), **values})
     firewall = Firewall(admin)
     if draw(st.booleans()):
-        firewall.backups = dict.fromkeys(admin, "<zone/>\n")
+        firewall.backups = dict.fromkeys([*admin, MACHINED, OUT], "<zone/>\n")
     if not synchronous and draw(st.booleans()):
         key = draw(st.sampled_from(sorted(key for key in firewall.live if key.kind == ZONE)))
         values = draw(dictionary({name: ZONE_VALUES[name] for name in ("services", "masquerade")}))
