@@ -11,6 +11,9 @@ from pathlib import Path
 from . import mirrors, network, places, recipe
 from .network import Link
 
+# They want udev, which no container has, for the TPM of the real machine; on forky they fail.
+MASKED = ("tpm-udev.path", "tpm-udev.service")
+
 
 def dress(host: places.Host, link: Link) -> None:
     """Write a host's own files into its tree; the same files again do no harm."""
@@ -29,6 +32,10 @@ def dress(host: places.Host, link: Link) -> None:
     }
     for path, text in files.items():
         _write(host.root / path, text)
+    for unit in MASKED:
+        link_to_null = host.root / "etc/systemd/system" / unit
+        if not link_to_null.is_symlink():
+            link_to_null.symlink_to("/dev/null")
     machine_id = host.root / "etc/machine-id"
     if not machine_id.read_text().strip():
         _write(machine_id, f"{uuid.uuid4().hex}\n")
