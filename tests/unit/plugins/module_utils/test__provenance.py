@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.nspawn.machined.plugins.module_utils import _provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
+
+RECORD = Provenance("url", "https://example.org/a.tar", 1.0)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_provenance, "DIRECTORY", str(tmp_path / "state" / "images"))
+    return tmp_path
+
+
+def known(path: Path) -> Provenance:
+    return dataclasses.replace(RECORD, identity=_provenance.identity_of(str(path)))
+
+
+def test_a_record_is_read_as_it_was_written_and_for_root_alone(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    _provenance.write("image", known(tmp_path / "image"))
+    assert _provenance.read("image", str(tmp_path / "image")) == known(tmp_path / "image")
+    assert os.stat(tmp_path / "state").st_mode & 0o777 == 0o700
+    assert os.stat(tmp_path / "state" / "images" / "image.json").st_mode & 0o777 == 0o600
+
+
+def test_a_record_does_not_speak_for_another_image_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    _provenance.write("image", known(tmp_path / "image"))
+    (tmp_path / "image").rename(tmp_path / "away")
+    (tmp_path / "image").mkdir()
+    assert _provenance.read("image", str(tmp_path / "image")) is None
+
+
+def test_a_change_that_was_begun_counts_once_its_image_is_there(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    _provenance.write("image", known(tmp_path / "old"))
+    _provenance.begin("image", dataclasses.replace(known(tmp_path / "new"), etag="2"))
+    assert _provenance.read("image", str(tmp_path / "old")) == known(tmp_path / "old")
+    found = _provenance.read("image", str(tmp_path / "new"))
+    assert found is not None and found.etag == "2"
+
+
+def test_whoever_was_killed_before_the_end_had_said_what_it_makes(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    _provenance.begin("image", RECORD)
+    assert _provenance.read("image", str(tmp_path / "image")) == known(tmp_path / "image")
+
+
+def test_a_record_goes_along_with_a_rename(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    _provenance.write("old", known(tmp_path / "old"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    _provenance.rename("old", "new")
+    found = _provenance.read("new", str(tmp_path / "new"))
+    assert found is not None and found.names == ("old",)
+    assert set(_provenance.records()) == {"new"}
+
+
+def test_a_damaged_record_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "images"
+    folder.mkdir(parents=True)
+    for number, text in enumerate(("", "{", "[]", '{"kind": 1}', '"text"')):
+        (folder / f"{number}.json").write_text(text)
+    assert _provenance.records() == {}
+
+
+def test_nothing_is_known_where_nothing_was_ever_written() -> None:
+    assert _provenance.records() == {}
+    assert _provenance.read("image") is None
+    _provenance.forget("image")
+
+
+def test_a_link_has_no_identity(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert _provenance.identity_of(str(tmp_path / "link")) == ""
+    assert _provenance.identity_of(str(tmp_path / "none")) == ""

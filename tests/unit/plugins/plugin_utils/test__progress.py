@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.plugin_utils._progress import parse, sentence
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (
+            {"done": 250_000_000, "total": 1_000_000_000, "seconds": 10},
+            "pulling web: 25 %, 25 MB/s, 0:30 left",
+        ),
+        ({"done": 5_000_000, "total": None, "seconds": 1}, "pulling web: 5.0 MB, 5.0 MB/s"),
+        ({"done": 0, "total": 100, "seconds": 5}, "pulling web: 0 %, 0 B/s"),
+        (
+            {"done": 500, "total": 1000, "seconds": 7200, "unit": "part"},
+            "pulling web: 50 %, 2:00:00 left",
+        ),
+    ],
+)
+def test_a_line_says_percent_rate_and_time_left(fields: dict[str, t.Any], words: str) -> None:
+    assert sentence({"doing": "pulling", "subject": "web", **fields}) == words
+
+
+@given(
+    st.integers(0, 10**15),
+    st.none() | st.integers(0, 10**15),
+    st.floats(0, 10**6, allow_nan=False),
+)
+def test_no_numbers_break_the_line(done: int, total: int | None, seconds: float) -> None:
+    fields = {"doing": "pulling", "subject": "web", "done": done, "total": total}
+    assert sentence({**fields, "seconds": seconds}).startswith("pulling web: ")
+
+
+def test_what_is_no_progress_is_left_out() -> None:
+    good = '{"doing": "pulling", "subject": "a", "done": 1, "seconds": 1}'
+    assert [line["subject"] for line in parse(f'{good}\n{{"half\n[]\n{{}}\n')] == ["a"]
