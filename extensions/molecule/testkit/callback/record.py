@@ -45,10 +45,14 @@ class CallbackModule(CallbackBase):
             "name": task.get_name(include_role_fqcn=False),
             "outcome": outcome,
             "seconds": round(time.monotonic() - self._began[task._uuid, host.get_name()], 2),
-            "result": json.loads(self._dump_results(result.result)),
+            # What is meant for a screen has no diff in it.
+            "result": {
+                **json.loads(self._dump_results(result.result)),
+                "diff": result.result.get("diff", []),
+            },
         }
         with open(os.environ["NSPAWN_MACHINED_RECORD"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line, default=str) + "\n")
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         self._record(result, "changed" if result.is_changed() else "ok")
