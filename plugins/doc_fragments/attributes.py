@@ -36,7 +36,8 @@ attributes:
       - Shows what changed, or in check mode what would change, when diff mode is on.
   idempotent:
     description:
-      - A second run with the same arguments changes nothing, unless somebody else changed the host in between.
+      - A second run with the same arguments changes nothing, unless somebody else changed the
+        host in between.
   platform:
     description:
       - The hosts that the module works on.

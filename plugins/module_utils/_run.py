@@ -58,7 +58,7 @@ def find(program: str) -> t.Optional[str]:
 def run(
     argv: t.Sequence[str],
     *,
-    input: t.Optional[bytes] = None,  # noqa: A002 - subprocess' own word
+    input: t.Optional[bytes] = None,
     timeout: float = 60,
     check: bool = True,
     environment: t.Optional[t.Mapping[str, str]] = None,

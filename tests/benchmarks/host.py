@@ -85,9 +85,7 @@ class Host:
 
     def change(self, machine: str) -> None:
         """Somebody stopped a machine by hand: the run has something to do for one of all."""
-        self.shell(
-            f"machinectl stop {machine}; while machinectl show {machine} >/dev/null 2>&1; do sleep 0.1; done"
-        )
+        self.shell(f"systemctl stop systemd-nspawn@{machine}.service")
 
     def check_booted(self, machines: Sequence[str]) -> None:
         running = self.shell("systemctl list-units --plain --no-legend 'systemd-nspawn@*'")

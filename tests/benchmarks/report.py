@@ -15,9 +15,9 @@ CASES = ("from nothing", "nothing to change", "one changed")
 
 
 def table(samples: Sequence[Sample]) -> str:
+    head = "machines | case | way | wall s | per machine ms | CPU s on the host | processes"
     rows = [
-        "| machines | case | way | wall s | per machine ms | CPU s on the host | processes"
-        " | module MiB |",
+        f"| {head} | module MiB |",
         "|---:|---|---|---:|---:|---:|---:|---:|",
     ]
     for sample in sorted(samples, key=lambda s: (s.count, CASES.index(s.case) if s.count else 0)):

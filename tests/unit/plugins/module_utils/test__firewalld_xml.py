@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,8 +132,8 @@ rules = st.lists(
 )
 
 
-def settings_of(kind: str) -> st.SearchStrategy[dict]:
-    fields: dict = {
+def settings_of(kind: str) -> st.SearchStrategy[dict[str, t.Any]]:
+    fields: dict[str, t.Any] = {
         "short": st.sampled_from(["", "A <short> & sweet"]),
         "description": st.sampled_from(["", "words"]),
         "services": names.map(tuple),
@@ -169,7 +171,7 @@ def settings_of(kind: str) -> st.SearchStrategy[dict]:
 @pytest.mark.parametrize("kind", [ZONE, POLICY])
 def test_whatever_is_written_is_read_again(kind: str) -> None:
     @given(settings_of(kind), settings_of(kind))
-    def check(first: dict, second: dict) -> None:
+    def check(first: dict[str, t.Any], second: dict[str, t.Any]) -> None:
         text = edit(kind, None, first)
         assert not changed(kind, {**defaults_of(kind), **first}, read(kind, text))
         again = read(kind, edit(kind, text, second))

@@ -354,7 +354,7 @@ class Model:
 
     def remove(self, step: Step) -> None:
         for known in (self.images, self.records, self.identities):
-            known.pop(step.subject, None)  # type: ignore[attr-defined]
+            known.pop(step.subject, None)
 
     def limit(self, step: Step) -> None:
         self.limits[step.subject] = step.arguments["limit"]

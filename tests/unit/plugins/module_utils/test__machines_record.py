@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _machines_record
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record, digest
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 UNIT = "systemd-nspawn@web.service"
@@ -70,7 +70,7 @@ def test_what_a_machine_was_started_with_is_known_as_long_as_it_runs(places: Pat
     run_as(places, "first")
     _machines_record.remember_start("web", UNIT, "[Exec]\nBoot=yes\n", None)
     known = _machines_record.started_with("web", UNIT)
-    assert known == _machines_record.digest("[Exec]\nBoot=yes\n", None)
+    assert known == digest("[Exec]\nBoot=yes\n", None)
     run_as(places, "second")
     assert _machines_record.started_with("web", UNIT) is None
 

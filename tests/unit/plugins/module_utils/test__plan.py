@@ -77,7 +77,11 @@ def test_what_is_removed_shows_nothing_afterwards() -> None:
 
 def test_independent_steps_run_side_by_side() -> None:
     both = threading.Barrier(2, timeout=5)
-    outcome = apply(ordered([step("a"), step("b")]), {"do": lambda _step: both.wait() and None})
+
+    def meet(_step: Step) -> None:
+        both.wait()
+
+    outcome = apply(ordered([step("a"), step("b")]), {"do": meet})
     assert not outcome.failed and len(outcome.done) == 2
 
 
