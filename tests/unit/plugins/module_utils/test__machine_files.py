@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_destination_with_a_slash_at_its_end_is_a_directory() -> None:
         ({"mode": "17777"}, "expected octal digits"),
     ],
 )
-def test_what_names_no_place_is_refused(change: dict[str, str], message: str) -> None:
+def test_what_names_no_place_is_refused(change: dict[str, t.Any], message: str) -> None:
     with pytest.raises(Failure, match=message):
         check(dataclasses.replace(COPY, **change))
 

@@ -132,9 +132,10 @@ def converge(images: list[dict[str, object]]) -> subprocess.Popen[bytes]:
 def outcome(images: list[dict[str, object]]) -> dict[str, object]:
     out, err = converge(images).communicate(timeout=120)
     try:
-        return json.loads(out)
+        answer: dict[str, object] = json.loads(out)
     except ValueError:
         raise SystemExit(f"the module broke: {err.decode()}") from None
+    return answer
 
 
 def importers() -> list[int]:

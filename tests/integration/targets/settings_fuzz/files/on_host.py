@@ -182,7 +182,7 @@ def same(found: _ini.Settings, wanted: _ini.Settings) -> None:
 
 def listing() -> frozenset[str]:
     """All files in places where nothing may be left."""
-    found = set()
+    found: set[str] = set()
     for top in WATCHED:
         for directory, names, files in os.walk(top):
             names[:] = [name for name in names if directory != "/var/lib/machines"]

@@ -20,9 +20,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-COMPRESSORS = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+}
 OS_RELEASE = b"ID=tiny\nVERSION_ID=1\nPRETTY_NAME='Tiny 1'\n"
 RAW_SIZE = 8 << 20
 ZSTD_BLOCK = 100_000
