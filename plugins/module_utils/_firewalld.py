@@ -88,12 +88,15 @@ _DIRECTORIES = {ZONE: "zones", POLICY: "policies"}
 
 def snapshot(wishes: t.Sequence[Wish], recording: t.Optional[str] = None) -> Snapshot:
     """Read what the plan for these wishes depends on."""
-    if find("firewalld") is None and find("firewall-offline-cmd") is None:
-        raise Failure(
-            "firewalld is not installed on this host: install the package firewalld first, or "
-            "leave the firewall out"
-        )
     record = _read_record(recording) if recording else {}
+    if find("firewalld") is None and find("firewall-offline-cmd") is None:
+        if wishes or record:
+            raise Failure(
+                "firewalld is not installed on this host: install the package firewalld first, "
+                "or leave the firewall out"
+            )
+        # To take back nothing where there is nothing is no error.
+        return Snapshot(version=(), running=False, default_zone="", entries={})
     configuration = files.read(f"{ADMIN_DIRECTORY}/firewalld.conf") or ""
     running, version, default_zone = _identity(configuration)
     concerned = {wish.key for wish in wishes} | set(record) | {Key(ZONE, default_zone)}

@@ -517,7 +517,7 @@ plan:
   returned: always
   sample: [create zone machined, create policy machined-policy, reload firewalld]
 version:
-  description: The version of firewalld.
+  description: The version of firewalld. Empty where it is not installed, and nothing is wanted.
   type: str
   returned: success
   sample: 2.3.1
@@ -656,7 +656,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     wishes = wishes_of(module.params)
     seen = firewalld.snapshot(wishes, module.params["record"])
     plan = planner.plan(seen, wishes, bind_uplinks=module.params["bind_uplinks"])
-    if not seen.running:
+    if plan and not seen.running:
         module.warn("firewalld is not running: only its permanent configuration is converged")
 
     def facts() -> dict[str, t.Any]:
