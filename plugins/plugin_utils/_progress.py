@@ -141,11 +141,13 @@ class ProgressAction(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
     _requires_connection = True
+    _host = ""
 
     def run(
         self, tmp: t.Optional[str] = None, task_vars: t.Optional[dict[str, t.Any]] = None
     ) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
+        self._host = str((task_vars or {}).get("inventory_hostname", ""))
         result.update(self.run_module(dict(self._task.args), task_vars or {}))
         return result
 
@@ -169,10 +171,7 @@ class ProgressAction(ActionBase):
                 channel.append(self._second_connection())
             return probe(channel[0])
 
-        return Watcher(str(self._task_host()), ask)
-
-    def _task_host(self) -> t.Any:
-        return self._task.delegate_to or self._play_context.remote_addr
+        return Watcher(str(self._task.delegate_to or self._host), ask)
 
     def _second_connection(self) -> t.Any:
         """Another connection of the same kind: one cannot be used by two threads at once.
