@@ -125,6 +125,11 @@ def _name_problems(seen: Snapshot, key: Key) -> Problems:
 
 
 def _value_problems(seen: Snapshot, kind: str, name: str, value: t.Any) -> Problems:
+    texts = value if isinstance(value, tuple) else (str(value),)
+    for text in texts:
+        if any(ord(letter) < 32 for letter in text):
+            yield f"{name}: {text!r} has a control character in it"
+            return
     if name == "target" and value not in TARGETS[kind]:
         yield f"target {value} is not one of {', '.join(TARGETS[kind])}"
     elif name.endswith("priority"):

@@ -649,6 +649,8 @@ def _value(one: Property, value: t.Any) -> t.Any:
     if one.shape == "forwards":
         fields = ("port", "protocol", "to_port", "to_addr")
         value = [forward_text(*(item[field] for field in fields)) for item in value]
+    if one.shape == "text":
+        value = value.strip().replace("\n", " ")  # as firewalld reads it from its own files
     return tuple(dict.fromkeys(value)) if one.is_list else value
 
 

@@ -97,6 +97,8 @@ WRONG: list[tuple[list[Wish], list[str]]] = [
     ([zone(rich_rules=("rule service name=shh accept",))], ["shh", "near it are ssh"]),
     ([zone(rich_rules=("rule port port=8x protocol=tcp accept",))], ["8x/tcp"]),
     ([zone(rich_rules=("allow",))], ["begins with the word rule"]),
+    ([zone(description="a\0b")], ["description", "control character"]),
+    ([zone(rich_rules=("rule service name=a\0b accept",))], ["control character"]),
     ([zone(target="REJECTED")], ["not one of", "REJECT"]),
     ([zone(ingress_priority=40000)], ["32767"]),
     ([policy(priority=0)], ["reserved"]),
@@ -169,7 +171,12 @@ def test_an_old_firewalld_does_not_know_bursts() -> None:
 def test_any_name_and_values_are_planned_or_refused_and_never_a_traceback(
     name: str, service: str, item: str
 ) -> None:
-    values = {"services": (service,), "interfaces": (item,), "sources": (item,), "ports": (item,)}
+    values: dict[str, t.Any] = {
+        "services": (service,),
+        "interfaces": (item,),
+        "sources": (item,),
+        "ports": (item,),
+    }
     try:
         steps = plan(SEEN, [zone(name, **values)])
     except Failure as failure:
