@@ -143,8 +143,8 @@ def check_readable(source: Source, version: int) -> None:
 
 
 def reads_zstd(version: int) -> bool:
-    """Whether systemd-import itself unpacks Zstandard; 252 and 257 were seen to refuse it."""
-    return version >= 258
+    """Whether systemd-import itself unpacks Zstandard: 252 and 257 refuse it, 262 does it."""
+    return version >= 262
 
 
 # --- files ----------------------------------------------------------------------------------
