@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld import (
     from_bus,
     lost_bindings,
@@ -23,7 +25,7 @@ A, B = Key(ZONE, "a"), Key(ZONE, "b")
 
 
 def test_settings_become_arguments_of_busctl() -> None:
-    settings = {
+    settings: dict[str, t.Any] = {
         "target": "REJECT",
         "ports": ("80/tcp", "5-6/udp"),
         "services": (),
@@ -45,7 +47,7 @@ def test_settings_become_arguments_of_busctl() -> None:
 
 
 def test_a_policy_spells_its_target_and_rules_otherwise_than_a_zone() -> None:
-    settings = {"target": "REJECT", "rich_rules": ("rule masquerade",)}
+    settings: dict[str, t.Any] = {"target": "REJECT", "rich_rules": ("rule masquerade",)}
     assert to_bus(POLICY, settings) == [
         "2",
         *["target", "s", "REJECT"],
@@ -54,7 +56,7 @@ def test_a_policy_spells_its_target_and_rules_otherwise_than_a_zone() -> None:
 
 
 def test_what_the_bus_leaves_out_is_empty() -> None:
-    raw = {
+    raw: dict[str, t.Any] = {
         "target": {"type": "s", "data": "%%REJECT%%"},
         "ports": {"type": "a(ss)", "data": [["80", "tcp"], ["79-81", "tcp"]]},
         "rules_str": {"type": "as", "data": ["rule masquerade"]},

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,22 +242,26 @@ zones = st.builds(
 
 
 @given(zones, zones)
-def test_a_difference_taken_back_gives_what_was(before: dict, after: dict) -> None:
+def test_a_difference_taken_back_gives_what_was(
+    before: dict[str, t.Any], after: dict[str, t.Any]
+) -> None:
     back = reverted(ZONE, after, difference(ZONE, before, after))
     assert changed(ZONE, before, back) == {}
 
 
 @given(zones, zones, zones)
-def test_what_others_added_meanwhile_stays(before: dict, after: dict, theirs: dict) -> None:
+def test_what_others_added_meanwhile_stays(
+    before: dict[str, t.Any], after: dict[str, t.Any], theirs: dict[str, t.Any]
+) -> None:
     both = {**after, "services": joined("words", after["services"], theirs["services"])}
-    back = reverted(ZONE, both, difference(ZONE, before, after))
+    back: t.Mapping[str, t.Any] = reverted(ZONE, both, difference(ZONE, before, after))
     kept = set(theirs["services"]) - (set(after["services"]) - set(before["services"]))
     assert kept <= set(back["services"])
 
 
 @given(zones, zones, zones)
 def test_taking_back_two_changes_at_once_gives_what_was(
-    before: dict, first: dict, second: dict
+    before: dict[str, t.Any], first: dict[str, t.Any], second: dict[str, t.Any]
 ) -> None:
     # A later difference is counted from how it was before the earlier one.
     earlier, later = difference(ZONE, before, first), difference(ZONE, before, second)

@@ -466,7 +466,9 @@ POLICY_VALUES: dict[str, st.SearchStrategy] = {
 }
 
 
-def dictionary(values: t.Mapping[str, st.SearchStrategy]) -> st.SearchStrategy[dict]:
+def dictionary(
+    values: t.Mapping[str, st.SearchStrategy[t.Any]],
+) -> st.SearchStrategy[dict[str, t.Any]]:
     return st.fixed_dictionaries({}, optional=dict(values))
 
 
@@ -532,9 +534,10 @@ def planned(firewall: Firewall, wanted: list[Wish], record: str | None = None) -
         raise
 
 
-def fulfils(state: Settings, wish: Wish) -> bool:
+def fulfils(state: t.Mapping[str, t.Any], wish: Wish) -> bool:
     table = properties_of(wish.key.kind)
-    for name, value in wish.settings.items():
+    wanted: t.Mapping[str, t.Any] = wish.settings
+    for name, value in wanted.items():
         shape = table[name].shape
         if not table[name].is_list:
             if state[name] != value:
@@ -580,7 +583,7 @@ def test_nothing_that_is_not_named_is_touched(firewall: Firewall, wanted: list[W
     for old, new in zip(before, (firewall.permanent(), firewall.live), strict=True):
         assert set(old) - named == set(new) - named
         for key in set(old) - named:
-            expected = dict(old[key])
+            expected: dict[str, t.Any] = dict(old[key])
             if key.kind == ZONE:
                 for name in BINDINGS:
                     expected[name] = tuple(i for i in expected[name] if i not in claimed)
