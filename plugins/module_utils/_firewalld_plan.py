@@ -183,7 +183,7 @@ def _wished(wish: Wish, base: Settings) -> t.Optional[Settings]:
         if not table[name].is_list:
             goal[name] = value
             continue
-        items = t.cast("Items", value)
+        items = t.cast(Items, value)
         goal[name] = joined(shape, items_of(base, name), items)
         if wish.exclusive:
             surplus = without(shape, items_of(base, name), items)

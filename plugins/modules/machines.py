@@ -89,7 +89,7 @@ options:
       owner:
         description:
           - The user who may start, stop and enter the machine without being root. Remembered by
-            this module, granted by the role P(nspawn.machined.access#role).
+            this module.
         type: str
       vars:
         description:

@@ -73,7 +73,7 @@ def plot(path: Path, samples: Sequence[Sample]) -> None:
     for axis, case in zip(axes, CASES, strict=True):
         for way in dict.fromkeys(s.way for s in samples if s.count):
             points = sorted((s.count, s.wall) for s in samples if (s.way, s.case) == (way, case))
-            axis.plot([x for x, _ in points], [y for _, y in points], marker="o", label=way)
+            axis.plot(*zip(*points, strict=True), marker="o", label=way)
         axis.set(title=case, xlabel="machines", ylabel="seconds", ylim=(0, None))
         axis.grid(alpha=0.3)
     axes[0].legend()

@@ -93,9 +93,9 @@ def test_down_leaves_nothing_of_an_up_that_was_killed(checkout: Checkout, moment
     directory = checkout.build / "hosts" / "a"
     signs = {
         "claimed": lambda: directory in claims().values(),
-        "copied": lambda: (directory / "disk.img").exists(),
-        "started": lambda: (directory / "console.log").exists(),
-        "booting": lambda: (directory / "ssh_config").exists(),
+        "copied": (directory / "disk.img").exists,
+        "started": (directory / "console.log").exists,
+        "booting": (directory / "ssh_config").exists,
     }
     process = checkout.start("up", "a")
     wait_for(signs[moment], seconds=300)

@@ -119,7 +119,9 @@ WRONG: list[tuple[list[Wish], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wishes", "words"), WRONG, ids=[" ".join(words) for _, words in WRONG])
+@pytest.mark.parametrize(
+    ("wishes", "words"), WRONG, ids=[" ".join(words) for _wishes, words in WRONG]
+)
 def test_a_wrong_wish_is_refused_with_the_reason(wishes: list[Wish], words: list[str]) -> None:
     with pytest.raises(Failure) as raised:
         plan(SEEN, wishes)

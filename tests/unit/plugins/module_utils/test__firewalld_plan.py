@@ -58,8 +58,8 @@ VENDOR = {
 class Firewall:
     """A model of firewalld: files, the running firewall, and what it refuses."""
 
-    def __init__(self, admin: t.Mapping[Key, str] = {}, **more: t.Any) -> None:
-        self.admin = dict(admin)
+    def __init__(self, admin: t.Optional[t.Mapping[Key, str]] = None, **more: t.Any) -> None:
+        self.admin = dict(admin or {})
         self.backups: dict[Key, str] = {}
         self.record: Record = {}
         self.running = True
@@ -578,7 +578,11 @@ def test_nothing_that_is_not_named_is_touched(firewall: Firewall, wanted: list[W
     firewall.apply(planned(firewall, wanted))
     named = {wish.key for wish in wanted}
     claimed = {
-        item for wish in wanted for name in BINDINGS for item in items_of(wish.settings, name)
+        item
+        for wish in wanted
+        if wish.present
+        for name in BINDINGS
+        for item in items_of(wish.settings, name)
     }
     for old, new in zip(before, (firewall.permanent(), firewall.live), strict=True):
         assert set(old) - named == set(new) - named
