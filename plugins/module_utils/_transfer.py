@@ -194,10 +194,14 @@ def make(
     verb = "pulling" if source.kind == "url" else "importing"
     with _progress.Meter(verb, place.name, source.size) as meter:
         if source.format == "directory":
-            _systemd_import(["run", source.file or "", _STAGED], "import-fs", place, deadline)
+            _systemd_import(
+                ["run", source.file or "", _STAGED], "import-fs", source.location, place, deadline
+            )
             found = source
         elif _may_share_extents(source):
-            _systemd_import(["raw", source.file or "", _STAGED], "import", place, deadline)
+            _systemd_import(
+                ["raw", source.file or "", _STAGED], "import", source.location, place, deadline
+            )
             found = source
         else:
             found = _stream(source, place, version, deadline, meter)
@@ -228,6 +232,7 @@ def program(name: str) -> str:
 def _systemd_import(
     words: t.Sequence[str],
     tool: str,
+    source: str,
     place: Stage,
     deadline: Deadline,
     stdin: t.Optional[int] = None,
@@ -240,7 +245,7 @@ def _systemd_import(
     except _run.CommandFailed as failed:
         deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
-            f"systemd-{tool} could not make image {place.name}: {_reason(failed.result)}",
+            f"systemd-{tool} could not make image {place.name} of {source}: {_reason(failed.result)}",
             **failed.details,
         ) from None
 
@@ -287,7 +292,13 @@ def _stream(
             read = unpacked
         consumers.append(
             pool.submit(
-                _systemd_import, [source.format, "-", _STAGED], "import", place, deadline, read
+                _systemd_import,
+                [source.format, "-", _STAGED],
+                "import",
+                source.location,
+                place,
+                deadline,
+                read,
             )
         )
         try:
