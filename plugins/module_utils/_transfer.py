@@ -245,7 +245,8 @@ def _systemd_import(
     except _run.CommandFailed as failed:
         deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
-            f"systemd-{tool} could not make image {place.name} of {source}: {_reason(failed.result)}",
+            f"systemd-{tool} could not make image {place.name} of {source}: "
+            f"{_reason(failed.result)}",
             **failed.details,
         ) from None
 
