@@ -84,7 +84,7 @@ sanity: venv ## ansible-test sanity on every Python that is found (ARGS=)
 
 .PHONY: unit
 unit: venv ## unit and property tests (ARGS=)
-	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) $(or $(ARGS),tests/unit)
+	@$(ENV) PYTHONPATH=tests/tools NSPAWN_MACHINED_STAGE=unit $(PYTEST) $(or $(ARGS),-n auto --dist worksteal tests/unit)
 
 .PHONY: testhost
 testhost: host-system ## the tests of the test hosts themselves (ARGS=)

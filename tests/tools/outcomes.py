@@ -54,8 +54,15 @@ def _reason(report: pytest.TestReport) -> str:
     return getattr(report, "wasxfail", "")
 
 
+def _is_worker() -> bool:
+    # A worker of pytest-xdist tells the process that started it, which writes for all.
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Called by pytest for each phase of each test."""
+    if _is_worker():
+        return
     stage = os.environ.get("NSPAWN_MACHINED_STAGE", "pytest")
     if report.when == "call" or report.outcome != "passed":
         record(stage, [Outcome(report.nodeid, report.outcome, _reason(report))])
@@ -63,6 +70,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     """Called by pytest for each collected node: whole files can be skipped or broken."""
+    if _is_worker():
+        return
     stage = os.environ.get("NSPAWN_MACHINED_STAGE", "pytest")
     if report.outcome != "passed":
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "not collected"
