@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from collections.abc import Mapping
 
 from . import places
 from .network import Link
+
+# Words that YAML 1.1 reads as something else; a host may have such a name.
+NOT_STRINGS = {"false", "no", "null", "off", "on", "true", "yes"}
 
 
 def ssh_options(host: places.Host) -> dict[str, str]:
@@ -56,11 +60,16 @@ def inventory(host: places.Host, link: Link, extra: Mapping[str, t.Any]) -> str:
     return yaml({"testhosts": {"hosts": {host.name: variables}}})
 
 
+def _key(name: str) -> str:
+    plain = re.fullmatch(r"[a-z_][a-z0-9_-]*", name) and name not in NOT_STRINGS
+    return name if plain else json.dumps(name)
+
+
 def yaml(value: Mapping[str, t.Any], indent: int = 0) -> str:
     """Nested mappings as YAML; everything else as JSON, which YAML contains."""
     text = ""
     for key, inner in value.items():
-        start = f"{' ' * indent}{key}:"
+        start = f"{' ' * indent}{_key(key)}:"
         if isinstance(inner, Mapping) and inner:
             text += f"{start}\n{yaml(inner, indent + 2)}"
         elif isinstance(inner, str) and "\n" in inner:
