@@ -144,6 +144,8 @@ class Snapshot:
     """The names of all images."""
     image_settings: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The text of the settings of images that are cloned: the clone takes it along."""
+    unread: bool = False
+    """A run was cut off between a change of a unit and systemd's reload."""
 
     def of(self, name: str) -> Seen:
         return self.machines.get(name, NOTHING)
@@ -450,7 +452,7 @@ class _Draft:
             force=self.wanted.force,
             reason=reason,
             # A drop-in that a killed run wrote may not have been read yet.
-            reload=self.wanted.declared and bool(self.unit_text()),
+            reload=self.wanted.declared and self.snapshot.unread,
         )
 
     def restart_reason(self) -> t.Optional[str]:

@@ -67,6 +67,7 @@ def look(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
         },
         images=frozenset(images),
         image_settings={name: text for name, text in texts.items() if text is not None},
+        unread=_units.unread(),
     )
 
 
@@ -205,10 +206,14 @@ def _remove(step: Step) -> None:
 
 
 def _write(step: Step) -> None:
+    if step.arguments["reload"]:
+        _units.mark_unread()
     _files.write(step.subject, step.arguments["text"])
 
 
 def _delete(step: Step) -> None:
+    if step.arguments["reload"]:
+        _units.mark_unread()
     _files.remove(step.subject)
     directory = os.path.dirname(step.subject)
     if directory.endswith(".d"):

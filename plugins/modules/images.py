@@ -119,6 +119,10 @@ options:
             image, and to replace an image of which nobody knows where it came from.
         type: bool
         default: false
+      _upload:
+        description:
+          - What the action plugin found on the controller. A playbook cannot give it.
+        type: dict
       timeout:
         description:
           - How many seconds making the image may take.

@@ -25,7 +25,12 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     plan,
     purged,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+    Failure,
+    Plan,
+    Step,
+    describe,
+)
 
 NAMES = ("web", "db", "mail", "a-b.c")
 TEMPLATES = ("trixie", "bookworm")
@@ -423,3 +428,12 @@ def test_what_cannot_come_true_is_refused_before_anything_changes(
 def test_a_machine_wanted_twice_is_refused() -> None:
     with pytest.raises(Failure, match="web: wanted more than once"):
         check(host_with(web=STOPPED), [Wanted("web"), Wanted("web")])
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_start_reloads_systemd_only_for_what_a_cut_off_run_left_unread(unread: bool) -> None:
+    stopped = dataclasses.replace(STOPPED, unit=UNITS[1])
+    snapshot = Snapshot({"web": stopped}, frozenset({"web"}), unread=unread)
+    found = describe(plan(snapshot, [Wanted("web", state="started", declared=True, image="web")]))
+    assert ("reload systemd" in found) == unread
+    assert "start web" in found
