@@ -23,6 +23,7 @@ import typing as t
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _files,
     _machined,
+    _memory,
     _progress,
     _provenance,
     _run,
@@ -31,7 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
 
-RECORDS = "/var/lib/nspawn.machined/exports"
+RECORDS = _memory.of("exports")
 FORMATS = ("auto", "tar", "raw")
 COMPRESSIONS = ("auto", "none", "gz", "xz", "bz2", "zst")
 _SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
@@ -300,7 +301,7 @@ def _load(dest: str) -> t.Optional[dict[str, t.Any]]:
 
 def _save(dest: str, record: t.Mapping[str, t.Any]) -> None:
     text = json.dumps({"dest": dest, **record}, indent=1, sort_keys=True)
-    _files.write(_record_path(dest), text + "\n", mode=0o600, directory_mode=0o700)
+    _memory.write(_record_path(dest), text + "\n")
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {

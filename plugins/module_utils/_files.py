@@ -29,18 +29,22 @@ def read(path: str) -> t.Optional[str]:
         return None
 
 
-def write(path: str, text: str, *, mode: int = 0o644, directory_mode: int = 0o755) -> None:
+def write(
+    path: str,
+    text: str,
+    *,
+    mode: int = 0o644,
+    directory_mode: int = 0o755,
+    durable: bool = True,
+) -> None:
     """Put a file in place at once: readers see the old text or the new, also after a crash.
 
     The temporary name is always the same for the same file. What a killed run left behind is
-    so replaced by the next, and does not pile up.
+    so replaced by the next, and does not pile up. Not O(durable): whole after a kill, but a
+    power failure may take it.
     """
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=directory_mode, exist_ok=True)
-    temporary = os.path.join(directory, f".{os.path.basename(path)}{TEMPORARY_SUFFIX}")
-    _unlink(temporary)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
+    temporary = _temporary(path)
+    descriptor = _create(temporary, directory_mode)
     try:
         with open(
             descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
@@ -48,11 +52,41 @@ def write(path: str, text: str, *, mode: int = 0o644, directory_mode: int = 0o75
             stream.write(text)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         os.rename(temporary, path)
     except BaseException:
         _unlink(temporary)
         raise
+
+
+def _temporary(path: str) -> str:
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".{name}{TEMPORARY_SUFFIX}")
+
+
+def _create(path: str, directory_mode: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    _unlink(path)
+    for attempts_left in reversed(range(100)):
+        try:
+            _make_directories(os.path.dirname(path), directory_mode)
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            # Another thread has just removed the directory, as it was empty.
+            if not attempts_left:
+                raise
+    raise FileNotFoundError(path)
+
+
+def _make_directories(path: str, mode: int) -> None:
+    if path and not os.path.isdir(path):
+        _make_directories(os.path.dirname(path), mode)
+        try:
+            os.mkdir(path, mode)
+        except FileExistsError:
+            # Made meanwhile; what is no directory shows when a file is made in it.
+            pass
 
 
 def touch(path: str) -> None:
@@ -64,7 +98,7 @@ def touch(path: str) -> None:
 def remove(path: str) -> None:
     """Remove a file and what a killed run left beside it; no error when there is none."""
     _unlink(path)
-    _unlink(os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{TEMPORARY_SUFFIX}"))
+    _unlink(_temporary(path))
 
 
 def _unlink(path: str) -> None:

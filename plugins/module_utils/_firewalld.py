@@ -30,6 +30,9 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _firewalld_xml as xml,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _memory as memory,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
     BINDINGS,
     POLICY,
@@ -64,8 +67,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._run import Comman
 
 VENDOR_DIRECTORY = "/usr/lib/firewalld"
 ADMIN_DIRECTORY = "/etc/firewalld"
-RECORDS_DIRECTORY = "/var/lib/nspawn.machined/firewalld"
-STATE_DIRECTORY = "/var/lib/nspawn.machined"
+RECORDS_DIRECTORY = memory.of("firewalld")
 
 _MAIN = "org.fedoraproject.FirewallD1"
 _ROOT = "/org/fedoraproject/FirewallD1"
@@ -381,12 +383,9 @@ def _write_record(step: Step) -> None:
     path = record_path(step.subject.split(" ", 1)[1])
     record: Record = step.arguments["record"]
     if record:
-        os.makedirs(STATE_DIRECTORY, mode=0o700, exist_ok=True)
-        files.write(path, record_text(record), mode=0o600, directory_mode=0o700)
+        memory.write(path, record_text(record))
     else:
-        files.remove(path)
-        files.remove_empty_directory(RECORDS_DIRECTORY)
-        files.remove_empty_directory(STATE_DIRECTORY)
+        memory.forget(path)
 
 
 # --- carry out: permanent, firewalld running ------------------------------------------------

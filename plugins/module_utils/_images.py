@@ -15,11 +15,13 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _bus,
+    _files,
     _images_plan,
     _images_prune,
     _machined,
     _provenance,
     _run,
+    _settings,
     _sources,
     _transfer,
 )
@@ -266,6 +268,8 @@ def remove(name: str) -> None:
             gone = f"{REMOVED_PREFIX}{name}"
             _call("RenameImage", "ss", name, gone)
         _call("RemoveImage", "s", gone, timeout=REMOVE_TIMEOUT)
+        # machined takes the settings along.
+        _files.remove_empty_directory(_settings.DIRECTORY)
         _provenance.forget(name)
 
 

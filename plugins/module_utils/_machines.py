@@ -478,7 +478,7 @@ class _Draft:
             return f"it runs without the change of {' and '.join(sorted(changed))}"
         return "its files were changed since it was started"
 
-    def _stop(self) -> Step:
+    def _stop(self, *, leaves: bool = False) -> Step:
         if self.seen.frozen:
             self._thaw()
         return self._step(
@@ -489,6 +489,7 @@ class _Draft:
             unit=self.unit,
             timeout=self.wanted.wait_timeout,
             force=self.wanted.force,
+            leaves=leaves,
         )
 
     # A machine that shall not.
@@ -496,7 +497,7 @@ class _Draft:
     def removal(self) -> list[Step]:
         seen = self.seen
         if seen.running or seen.active == "deactivating":
-            self._stop()
+            self._stop(leaves=True)
         if seen.enabled:
             self._step("disable", before={"enabled": True}, after={}, unit=self.unit, reload=True)
         if seen.image:

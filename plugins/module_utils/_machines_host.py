@@ -215,9 +215,7 @@ def _delete(step: Step) -> None:
     if step.arguments["reload"]:
         _units.mark_unread()
     _files.remove(step.subject)
-    directory = os.path.dirname(step.subject)
-    if directory.endswith(".d"):
-        _files.remove_empty_directory(directory)
+    _files.remove_empty_directory(os.path.dirname(step.subject))
 
 
 def _record(step: Step) -> None:

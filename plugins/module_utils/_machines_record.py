@@ -14,11 +14,11 @@ import json
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files
+from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record, digest
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-RECORDS = "/var/lib/nspawn.machined/machines"
+RECORDS = _memory.of("machines")
 STARTS = "/run/nspawn.machined/starts"
 # systemd keeps a link for each running unit, whose target is the invocation.
 INVOCATIONS = "/run/systemd/units"
@@ -58,12 +58,11 @@ def write(name: str, record: Record) -> None:
         indent=2,
         sort_keys=True,
     )
-    _files.write(_path(name), text + "\n", mode=0o600, directory_mode=0o700)
+    _memory.write(_path(name), text + "\n")
 
 
 def forget(name: str) -> None:
-    _files.remove(_path(name))
-    _files.remove_empty_directory(RECORDS)
+    _memory.forget(_path(name))
 
 
 def _path(name: str) -> str:

@@ -113,6 +113,11 @@ def _restart(steps: t.Sequence[Step]) -> Failures:
 def _stop(steps: t.Sequence[Step]) -> Failures:
     first = steps[0].arguments
     outcomes = _units.stop(_units_of(steps), first["timeout"], force=first["force"])
+    leaving = [step.arguments["unit"] for step in steps if step.arguments.get("leaves")]
+    failed = [unit for unit in leaving if outcomes[unit].state.active == "failed"]
+    if failed:
+        # A machine that did not stop well, and is gone, would stay in systemd's list.
+        run(["systemctl", "reset-failed", "--", *failed])
     return _failures(steps, outcomes)
 
 

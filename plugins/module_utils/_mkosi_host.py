@@ -22,13 +22,13 @@ import stat
 import tempfile
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _run
+from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory, _run
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_summary as summary_
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files import Layout
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-STATE_DIRECTORY = "/var/lib/nspawn.machined/mkosi"
+STATE_DIRECTORY = _memory.of("mkosi")
 RUNTIME_DIRECTORY = "/run/nspawn.machined"
 SUMMARY_TIMEOUT = 120
 
@@ -115,14 +115,13 @@ def read_record(directory: str) -> Record:
 
 def write_record(record: Record) -> None:
     text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n"
-    os.makedirs(os.path.dirname(STATE_DIRECTORY), mode=0o700, exist_ok=True)
     path = _record_path(record.directory)
     if _files.read(path) != text:
-        _files.write(path, text, mode=0o600, directory_mode=0o700)
+        _memory.write(path, text)
 
 
 def forget(directory: str) -> None:
-    _files.remove(_record_path(directory))
+    _memory.forget(_record_path(directory))
 
 
 # --- the directory as it would be -----------------------------------------------------------

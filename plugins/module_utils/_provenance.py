@@ -19,7 +19,9 @@ import stat
 import struct
 import typing as t
 
-DIRECTORY = "/var/lib/nspawn.machined/images"
+from ansible_collections.nspawn.machined.plugins.module_utils import _memory
+
+DIRECTORY = _memory.of("images")
 
 # From linux/btrfs.h and linux/fs.h; both need no privilege.
 _BTRFS_IOC_INO_LOOKUP = 0xD0009412
@@ -150,12 +152,12 @@ def begin(name: str, record: Provenance) -> None:
 def write(name: str, record: Provenance) -> None:
     """Say what an image is."""
     _write(_file(name, "json"), record)
-    _unlink(_file(name, "next"))
+    _memory.forget(_file(name, "next"))
 
 
 def forget(name: str) -> None:
-    _unlink(_file(name, "json"))
-    _unlink(_file(name, "next"))
+    _memory.forget(_file(name, "json"))
+    _memory.forget(_file(name, "next"))
 
 
 def rename(old: str, new: str) -> None:
@@ -183,19 +185,5 @@ def _load(path: str) -> t.Optional[Provenance]:
 
 
 def _write(path: str, record: Provenance) -> None:
-    """Whole or not at all, but without waiting for the disk: fifty clones wait for nothing."""
-    os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
-    os.chmod(os.path.dirname(DIRECTORY), 0o700)
-    temporary = f"{path}-new"
-    _unlink(temporary)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(dataclasses.asdict(record), stream, indent=1, sort_keys=True)
-    os.rename(temporary, path)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
+    text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True)
+    _memory.write(path, text, durable=False)

@@ -122,6 +122,8 @@ def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
     def remove(step: Step) -> None:
         keep(step)
         _files.remove(step.subject)
+        if os.path.dirname(step.subject) == _settings.DIRECTORY:
+            _files.remove_empty_directory(_settings.DIRECTORY)
 
     def keep(step: Step) -> None:
         if backup and step.before is not None:

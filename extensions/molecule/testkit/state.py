@@ -35,6 +35,13 @@ TREES = (
     "/usr/local",
     "/var/lib/nspawn.machined",
 )
+# systemd-nspawn makes these when the first machine of a host starts, and never removes them.
+NSPAWN_MAKES = (
+    "/run/systemd/nspawn",
+    "/run/systemd/nspawn/locks",
+    "/run/systemd/nspawn/propagate",
+    "/run/systemd/nspawn/unix-export",
+)
 # Of these only the names: machines write into their images at any time.
 LISTINGS = ("/root", "/tmp", "/var/lib/machines", "/var/lib/private", "/var/tmp")
 # Services with PrivateTmp= have directories of random names there.
@@ -83,7 +90,8 @@ def _add(found: State, path: str) -> None:
     if os.path.islink(path):
         found[path] = f"link to {os.readlink(path)}"
     elif os.path.isdir(path):
-        found[path] = f"directory {_owner_and_mode(path)}"
+        if path not in NSPAWN_MAKES:
+            found[path] = f"directory {_owner_and_mode(path)}"
         for name in sorted(os.listdir(path)):
             _add(found, os.path.join(path, name))
     elif os.path.isfile(path):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.nspawn.machined.extensions.molecule.testkit import served
-from ansible_collections.nspawn.machined.extensions.molecule.testkit.hosts import Inventory
 from ansible_collections.nspawn.machined.extensions.molecule.testkit.playbook import Run
 from ansible_collections.nspawn.machined.extensions.molecule.testkit.state import (
     State,
@@ -36,10 +36,10 @@ class Tried(t.NamedTuple):
 def tried(
     play: t.Callable[..., Run],
     look: t.Callable[[], dict[str, State]],
-    inventory: Inventory,
+    web_files: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> t.Iterator[Tried]:
-    """Starts a machine without an init, and one whose only process never says that it is ready."""
+) -> Tried:
+    """Starts a machine without an init, and one whose process never says that it is ready."""
     entry = {"state": "started", "wait_timeout": TIMEOUT}
     never = {"Exec": {"Boot": False, "Parameters": ["/bin/sleep", "1000"]}}
     images: list[dict[str, t.Any]] = [
@@ -71,10 +71,9 @@ def tried(
         },
     ]
     file.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-    with served.files(inventory):
-        before = look()
-        run = play(file)
-        yield Tried(run, before, look())
+    before = look()
+    run = play(file)
+    return Tried(run, before, look())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -171,9 +172,9 @@ class Refused(t.NamedTuple):
 def refused(
     play: t.Callable[..., Run],
     look: t.Callable[[], dict[str, State]],
-    inventory: Inventory,
+    web_files: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> t.Iterator[Refused]:
+) -> Refused:
     """All cases in one run of Ansible, each task's failure ignored."""
     tasks = [
         {"name": case.title, f"nspawn.machined.{case.module}": case.arguments}
@@ -182,10 +183,9 @@ def refused(
     plays = [{"hosts": "all", "gather_facts": False, "ignore_errors": True, "tasks": tasks}]
     file = tmp_path_factory.mktemp("playbook") / "refusals.yml"
     file.write_text(json.dumps(plays))
-    with served.files(inventory):
-        before = look()
-        run = play(file)
-        yield Refused({(task.host, task.name): task for task in run.tasks}, before, look())
+    before = look()
+    run = play(file)
+    return Refused({(task.host, task.name): task for task in run.tasks}, before, look())
 
 
 @pytest.mark.parametrize("title", CASES)

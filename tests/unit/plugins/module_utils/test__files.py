@@ -82,3 +82,9 @@ def test_a_directory_with_something_in_it_stays(tmp_path: pathlib.Path) -> None:
     _files.remove_empty_directory(str(tmp_path / "full"))
     _files.remove_empty_directory(str(tmp_path / "empty"))
     assert os.listdir(tmp_path) == ["full"]
+
+
+def test_a_directory_that_is_a_dangling_link_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError):
+        _files.write(str(tmp_path / "link" / "file"), "text")
