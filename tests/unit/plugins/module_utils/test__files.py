@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
