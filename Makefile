@@ -95,7 +95,7 @@ molecule: host-system ## Molecule scenarios on test hosts (SCENARIO=, HOST=)
 	@$(ENV) $(if $(call given,HOST),MOLECULE_HOSTS='$(HOST)') python3 tests/tools/scenarios.py $(SCENARIO)
 
 .PHONY: test
-test: venv ## lint sanity unit; the others by name: STAGES="testhost molecule"
+test: venv ## all of these: lint sanity unit testhost molecule (STAGES=)
 	@$(ENV) python3 tests/tools/test_all.py $(STAGES)
 
 .PHONY: demo

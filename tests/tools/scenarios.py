@@ -63,6 +63,9 @@ def main(scenarios: list[str]) -> int:
             print(line, end="", flush=True)
             reader.read(line)
     record("molecule", reader.ran.values())
+    if process.returncode:
+        # Molecule leaves the hosts where they are when a cleanup fails.
+        subprocess.run(["molecule", "destroy"], cwd=ROOT, env=environment, check=False)
     return process.returncode
 
 
