@@ -278,6 +278,13 @@ def _rolled(steps: list[Step], size: int) -> list[Step]:
     return result
 
 
+def zones(snapshot: Snapshot, wanted: t.Iterable[Wanted], steps: Plan) -> list[str]:
+    """The network zones of the machines that shall start, one for each that has one."""
+    starting = {step.subject for step in steps if step.verb == "start"}
+    found = (_Draft(snapshot, one).zone() for one in wanted if one.name in starting)
+    return [zone for zone in found if zone]
+
+
 class _Draft:
     """The steps of one machine."""
 
@@ -397,6 +404,11 @@ class _Draft:
         if self.seen.settings is None and self._clones:
             return self.snapshot.image_settings.get(self.wanted.image or "")
         return self.seen.settings
+
+    def zone(self) -> t.Optional[str]:
+        """The network zone that the machine is in once it runs."""
+        text = self.settings_text()
+        return _settings.parse(text).last("Network", "Zone") if text else None
 
     def unit_text(self) -> t.Optional[str]:
         return self.seen.unit if self.wanted.unit is None else self.wanted.unit or None

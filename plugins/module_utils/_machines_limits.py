@@ -9,7 +9,12 @@ Private to the collection.
 
 from __future__ import annotations
 
+import collections
+import fcntl
+import ipaddress
 import os
+import socket
+import struct
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _machined
@@ -19,10 +24,19 @@ INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 # Measured for a machine with little but systemd, D-Bus and a name resolver in it.
 INOTIFY_OF_A_MACHINE = 8
 COPIED_SPARE = 64 * 1024 * 1024
+# What systemd's own network file gives the bridge of a zone.
+ZONE_PREFIX = 24
+LINKS = "/sys/class/net"
+# From linux/sockios.h.
+_SIOCGIFNETMASK = 0x891B
 
 
-def check(plan: Plan) -> None:
-    """Refuse a plan that would stop half way for want of something on the host."""
+def check(plan: Plan, zones: t.Iterable[str]) -> None:
+    """Refuse a plan that would stop half way for want of something on the host.
+
+    O(zones) are those that the machines which shall start belong to, one for each machine.
+    """
+    check_zones(collections.Counter(zones))
     check_inotify(sum(step.verb == "start" for step in plan))
     check_disk([step.arguments["source"] for step in plan if step.verb == "clone"])
 
@@ -148,3 +162,43 @@ def _blocks(entry: os.DirEntry[str]) -> int:
 
 def _mebibytes(size: int) -> str:
     return f"{size / 1024 / 1024:.0f} MiB"
+
+
+# --- addresses ------------------------------------------------------------------------------
+
+
+def check_zones(starts: t.Mapping[str, int]) -> None:
+    """The machines of a zone share the addresses of its bridge."""
+    for zone, count in sorted(starts.items()):
+        bridge = f"vz-{zone}"
+        room = _addresses(_prefix_of(bridge))
+        used = _connected(bridge)
+        if used + count > room:
+            raise Failure(
+                f"{count} machines shall start in Zone={zone}, where {used} run already, and its "
+                f"bridge {bridge} has {room} addresses to lease. Spread them over several zones, "
+                "or give the bridge a larger network in systemd-networkd's configuration"
+            )
+
+
+def _addresses(prefix: int) -> int:
+    """Without the first, the last and the host's own."""
+    return max(0, 2 ** (32 - prefix) - 3)
+
+
+def _prefix_of(bridge: str) -> int:
+    request = struct.pack("16s16x", bridge.encode()[:15])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            answer = fcntl.ioctl(asking, _SIOCGIFNETMASK, request)
+        except OSError:
+            # Not there yet: the first machine of the zone makes it.
+            return ZONE_PREFIX
+    return ipaddress.ip_network((0, socket.inet_ntoa(answer[20:24]))).prefixlen
+
+
+def _connected(bridge: str) -> int:
+    try:
+        return len(os.listdir(f"{LINKS}/{bridge}/brif"))
+    except OSError:
+        return 0

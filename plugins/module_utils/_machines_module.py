@@ -27,6 +27,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     Wanted,
     plan,
     purged,
+    zones,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     Failure,
@@ -132,7 +133,7 @@ def converge(
     every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
     steps = plan(snapshot, every, rolling=rolling)
     if limits:
-        _machines_limits.check(steps)
+        _machines_limits.check(steps, zones(snapshot, every, steps))
     outcome = Outcome(done=list(steps)) if module.check_mode else _machines_host.carry_out(steps)
     told = _told(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {

@@ -152,7 +152,8 @@ options:
     default: false
   check_limits:
     description:
-      - Refuse what would exceed the host's inotify instances or disk.
+      - Refuse what would exceed the host's inotify instances or disk, or the addresses of a zone's
+        bridge.
     type: bool
     default: true
 seealso:
