@@ -16,6 +16,7 @@ import shlex
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text as text_
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_translate as translate_,
 )
@@ -76,7 +77,7 @@ class Contents:
     sandbox: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
     skeleton: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
     extra: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
-    repart: translate_.Definitions = dataclasses.field(default_factory=dict)
+    repart: text_.Definitions = dataclasses.field(default_factory=dict)
     users: tuple[User, ...] = ()
 
 
@@ -91,7 +92,7 @@ def layout(
     files: dict[str, File] = {}
     definitions = contents.repart
     if translated:
-        files[CONFIGURATION] = File(translate_.render(translated.settings))
+        files[CONFIGURATION] = File(text_.render(translated.settings))
         definitions = contents.repart or translated.repart
         files.update(_root_password(translated.beside, version))
     if definitions and version <= table.OLDEST:
@@ -102,7 +103,7 @@ def layout(
     for name, settings in definitions.items():
         if not name.endswith(".conf") or "/" in name:
             raise Failure(f"repart: {name!r} is no name of a definition; expected NAME.conf")
-        files[f"mkosi.repart/{name}"] = File(translate_.render_definition(settings))
+        files[f"mkosi.repart/{name}"] = File(text_.render_definition(settings))
     if contents.sandbox and version < FIRST_WITH_SANDBOX:
         raise Failure(
             f"sandbox_files: mkosi {version} has no sandbox (25 and later have); name the mirror"

@@ -20,7 +20,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi,
     _mkosi_build,
     _mkosi_files,
-    _mkosi_translate,
+    _mkosi_plan,
+    _mkosi_text,
     _module,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, ordered
@@ -30,8 +31,8 @@ PASSWORDS = ("Password", "RootPassword")
 WORKERS = 2
 """One image is imported while the next is built; two builds at once do not get along."""
 
-Seen = t.Union[_mkosi.Snapshot, _mkosi.Remains]
-Looked = tuple[_mkosi.Request, Seen, Plan]
+Seen = t.Union[_mkosi_plan.Snapshot, _mkosi_plan.Remains]
+Looked = tuple[_mkosi_plan.Request, Seen, Plan]
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
@@ -41,8 +42,8 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     for entry in entries:
         hide_passwords(entry)
     for request in requests:
-        _mkosi.check(request)
-    _mkosi.check_all(requests)
+        _mkosi_plan.check(request)
+    _mkosi_plan.check_all(requests)
     with contextlib.ExitStack() as locks:
         # Always in the same order, so that two runs cannot wait for each other.
         for directory in sorted(request.directory for request in requests):
@@ -50,13 +51,13 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
         return _converge(module, [_look(request) for request in requests])
 
 
-def _look(request: _mkosi.Request) -> Looked:
+def _look(request: _mkosi_plan.Request) -> Looked:
     try:
         if request.state == "absent":
             remains = _mkosi.remains(request)
-            return request, remains, _mkosi.plan_absent(request, remains)
+            return request, remains, _mkosi_plan.plan_absent(request, remains)
         seen = _mkosi.snapshot(request)
-        return request, seen, _mkosi.plan(request, seen)
+        return request, seen, _mkosi_plan.plan(request, seen)
     except Failure as failure:
         raise Failure(f"{request.directory}: {failure.message}", **failure.details) from None
 
@@ -68,23 +69,23 @@ def _converge(module: AnsibleModule, looked: t.Sequence[Looked]) -> dict[str, t.
     plan = ordered(step for _request, _seen, plan in looked for step in plan)
     if not module.check_mode:
         for request, seen, _plan in looked:
-            if isinstance(seen, _mkosi.Snapshot):
+            if isinstance(seen, _mkosi_plan.Snapshot):
                 _mkosi.claim(request, seen)
     result = _module.converge(module, plan, _mkosi.VERBS, workers=WORKERS)
     told = []
     for request, seen, _plan in looked:
-        if isinstance(seen, _mkosi.Snapshot):
+        if isinstance(seen, _mkosi_plan.Snapshot):
             if not module.check_mode:
                 _mkosi.settle(request, seen)
             told.append(_mkosi.tell(request, seen))
     return {**result, "builds": told} if told else result
 
 
-def warnings_of(request: _mkosi.Request, seen: Seen) -> list[str]:
-    if isinstance(seen, _mkosi.Remains) or request.state != "built":
+def warnings_of(request: _mkosi_plan.Request, seen: Seen) -> list[str]:
+    if isinstance(seen, _mkosi_plan.Remains) or request.state != "built":
         return []
     said = list(seen.warnings)
-    if _mkosi.held_back(request, seen):
+    if _mkosi_plan.held_back(request, seen):
         said.append(
             f"image {request.import_as} was left as it is, though it was built from something"
             " else; update: true builds it anew and replaces it"
@@ -95,10 +96,10 @@ def warnings_of(request: _mkosi.Request, seen: Seen) -> list[str]:
 # --- arguments ------------------------------------------------------------------------------
 
 
-def request_of(entry: t.Mapping[str, t.Any]) -> _mkosi.Request:
+def request_of(entry: t.Mapping[str, t.Any]) -> _mkosi_plan.Request:
     """One build from its arguments; what cannot be meant is refused here."""
     repart = {
-        name: _mkosi_translate.normalise(sections, f"repart: {name}")
+        name: _mkosi_text.normalise(sections, f"repart: {name}")
         for name, sections in entry["repart"].items()
     }
     contents = _mkosi_files.Contents(
@@ -109,23 +110,23 @@ def request_of(entry: t.Mapping[str, t.Any]) -> _mkosi.Request:
         repart=repart,
         users=_mkosi_files.users_of(entry["users"]),
     )
-    known = {field.name for field in dataclasses.fields(_mkosi.Request)}
+    known = {field.name for field in dataclasses.fields(_mkosi_plan.Request)}
     given = {key: value for key, value in entry.items() if key in known and value is not None}
     given.update(config=sections_of(entry["config"]), contents=contents)
-    return _mkosi.Request(**given)
+    return _mkosi_plan.Request(**given)
 
 
-def sections_of(config: t.Any) -> t.Optional[dict[str, dict[str, _mkosi_translate.Values]]]:
+def sections_of(config: t.Any) -> t.Optional[dict[str, dict[str, _mkosi_text.Values]]]:
     if config is None:
         return None
     if isinstance(config, str):
-        config = _mkosi_translate.parse(config, "config")
+        config = _mkosi_text.parse(config, "config")
     if not isinstance(config, t.Mapping):
         raise Failure(
             f"config is {type(config).__name__}; expected sections with their settings, or the"
             " text of a mkosi.conf"
         )
-    return _mkosi_translate.normalise(config)
+    return _mkosi_text.normalise(config)
 
 
 def _script(name: str, value: t.Any) -> _mkosi_files.Script:

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_translate import (
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
     Settings,
     Values,
 )

@@ -18,155 +18,16 @@ import re
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_words as words
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
+    Definitions,
+    Settings,
+    Values,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-Values = tuple[str, ...]
-"""The lines of a setting's value; lists have several."""
-
-Settings = t.Mapping[str, t.Mapping[str, Values]]
-Definitions = t.Mapping[str, Settings]
-"""systemd-repart's files: their names and what they say."""
-
-# --- what a setting became ------------------------------------------------------------------
-
-# Each tuple is one setting under all its names. The name that the installed mkosi knows is taken.
-_NAMES = (
-    ("Cache", "PackageCacheDirectory"),
-    ("CheckSum", "Checksum"),
-    ("MachineID", "MachineId"),
-    ("SignExpectedPCR", "SignExpectedPcr"),
-    ("Settings", "NSpawnSettings"),
-    ("WithUnifiedKernelImages", "UnifiedKernelImages"),
-    ("ExtraTree", "ExtraTrees"),
-    ("SkeletonTree", "SkeletonTrees"),
-    ("BuildScript", "BuildScripts"),
-    ("PrepareScript", "PrepareScripts"),
-    ("PostinstallScript", "PostInstallationScript", "PostInstallationScripts"),
-    ("FinalizeScript", "FinalizeScripts"),
-    ("PackageManagerTrees", "SandboxTrees"),
-    ("ToolsTreePackageManagerTrees", "ToolsTreeSandboxTrees"),
-    ("Profile", "Profiles"),
-    ("Devicetree", "Devicetrees"),
-    ("KernelModulesInclude", "KernelModules"),
-    ("QemuSmp", "CPUs"),
-    ("QemuMem", "RAM"),
-    ("QemuKvm", "KVM"),
-    ("QemuCdrom", "CDROM"),
-    ("QemuDrives", "Drives"),
-    ("QemuFirmware", "Firmware"),
-    ("QemuFirmwareVariables", "FirmwareVariables"),
-    ("QemuKernel", "Linux"),
-    ("QemuSwtpm", "TPM"),
-    ("QemuVsock", "VSock"),
-    ("QemuVsockConnectionId", "VSockCID"),
-)
-_OTHER_NAMES = {name: group for group in _NAMES for name in group}
-
-# Without effect on the image, or taken care of by the module: left out with a warning.
-_DROPPED = {
-    "Force": "the module decides when to build again",
-    "NoChown": "mkosi no longer changes the owner of its output",
-    "Minimize": "images are as small as they can be unless a repart definition says otherwise",
-    "BootProtocols": "a bootable image has an EFI boot loader; BiosBootloader= adds another",
-    "CacheInitrd": "the initial RAM disk is kept with the incremental cache",
-    "HostonlyInitrd": "mkosi makes the initial RAM disk itself",
-    "TarStripSELinuxContext": "archives carry no SELinux labels",
-    "SourceResolveSymlinks": "build sources are mounted, not copied",
-    "SourceResolveSymlinksFinal": "build sources are mounted, not copied",
-    "CacheDirectory": "an incremental cache lies beside the output",
-    "NspawnKeepUnit": "it only concerned mkosi boot",
-    "QemuHeadless": "it only concerned mkosi qemu",
-    "QemuBoot": "it only concerned mkosi qemu",
-    "Netdev": "it only concerned mkosi boot",
-    "SshAgent": "it only concerned mkosi ssh",
-    "SshPort": "it only concerned mkosi ssh",
-    "SshTimeout": "it only concerned mkosi ssh",
-}
-
-# Gone, and the image would be another one without it: what to do instead.
-_INSTEAD = {
-    "BMap": "make the block map from the image with bmaptool",
-    "CompressFs": "set Compression= in a repart definition",
-    "Encrypt": "set Encrypt= in a repart definition",
-    "UsrOnly": "write repart definitions with a usr partition",
-    "GPTFirstLBA": "leave it out",
-    "SwapSize": "write a repart definition for the swap partition",
-    "ESPSize": "write a repart definition for the ESP",
-    "XbootldrSize": "write a repart definition for the XBOOTLDR partition",
-    "BiosSize": "set BiosBootloader=grub",
-    "HomeSize": "write a repart definition for the home partition",
-    "SrvSize": "write a repart definition for the srv partition",
-    "VarSize": "write a repart definition for the var partition",
-    "TmpSize": "write a repart definition for the tmp partition",
-    "BaseImage": "use BaseTrees=",
-    "UseHostRepositories": "give the host's repository files as sandbox_files",
-    "RepositoryDirectory": "give the repository files as sandbox_files",
-    "SourceFileTransfer": "copy the sources in a build script",
-    "SourceFileTransferFinal": "copy the sources in a finalize script",
-    "SkipFinalPhase": "leave it out",
-    "SandboxTrees": "name the mirror with Mirror=",
-    "PackageManagerTrees": "name the mirror with Mirror=",
-    "RepartDirectories": "choose the file system with Format=gpt_ext4, gpt_xfs or gpt_btrfs",
-}
-
-# The formats of mkosi 14 and older, and the file system of the root partition of each.
-_OLD_DISKS = {
-    "raw_gpt": "ext4",
-    "raw_ext4": "ext4",
-    "raw_xfs": "xfs",
-    "raw_btrfs": "btrfs",
-    "raw_squashfs": "squashfs",
-    "gpt_ext4": "ext4",
-    "gpt_xfs": "xfs",
-    "gpt_btrfs": "btrfs",
-    "gpt_squashfs": "squashfs",
-}
-_OLD_FORMATS = frozenset({*_OLD_DISKS, "subvolume", "plain_squashfs"})
-_COMMON_FORMATS = frozenset({"directory", "tar", "cpio"})
-_NEW_FORMATS = frozenset(
-    "confext disk esp none portable sysext uki oci addon".split()
-)  # beside the common ones
-
 _OUTPUT_SUFFIXES = re.compile(r"(\.(raw|tar|cpio|qcow2|gz|xz|zst|zstd))+\Z")
-
-_PACKAGE_LISTS = frozenset(
-    (
-        "Packages BuildPackages RemovePackages VolatilePackages InitrdPackages ToolsTreePackages"
-    ).split()
-)
-# Lists that mkosi 5 split at whitespace, later ones only at commas.
-_OLD_WORD_LISTS = frozenset("ExtraTrees SkeletonTrees Repositories ExtraSearchPaths".split())
-
-# What mkosi 14 and older installed without being asked; newer ones install what they are told to.
-_DEBIAN_BASE = tuple(
-    "systemd systemd-sysv systemd-resolved dbus libpam-systemd apt passwd login".split()
-)
-_BASE_PACKAGES = {
-    "debian": _DEBIAN_BASE,
-    "ubuntu": _DEBIAN_BASE,
-    "fedora": ("systemd", "util-linux", "dnf"),
-    "centos": ("systemd", "util-linux", "dnf"),
-    "alma": ("systemd", "util-linux", "dnf"),
-    "rocky": ("systemd", "util-linux", "dnf"),
-    "opensuse": ("systemd", "glibc-locale-base", "zypper", "patterns-base-minimal_base"),
-    "arch": ("base",),
-}
-# systemd-resolved was a part of systemd itself.
-_RESOLVED_INSIDE = frozenset("stretch buster bullseye focal jammy".split())
-_BOOT_PACKAGES = {
-    "debian": ("linux-image-{debian}", "systemd-boot", "udev"),
-    "ubuntu": ("linux-generic", "systemd-boot", "udev"),
-    "fedora": ("kernel-core", "systemd-boot", "systemd-udev"),
-    "centos": ("kernel-core", "systemd-boot", "systemd-udev"),
-    "alma": ("kernel-core", "systemd-boot", "systemd-udev"),
-    "rocky": ("kernel-core", "systemd-boot", "systemd-udev"),
-    "opensuse": ("kernel-default", "systemd-boot", "udev"),
-    "arch": ("linux",),
-}
-_DEBIAN_ARCHITECTURES = {"x86-64": "amd64", "x86_64": "amd64", "arm64": "arm64", "aarch64": "arm64"}
-
-
-# --- in and out -----------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,98 +56,6 @@ class Translated:
             if keys.get(name):
                 return keys[name][-1]
         return None
-
-
-def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, list[str]]]:
-    """Read a mkosi.conf or mkosi.default as mkosi does."""
-    config: dict[str, dict[str, list[str]]] = {}
-    keys: t.Optional[dict[str, list[str]]] = None
-    lines: t.Optional[list[str]] = None
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.partition("#")[0]
-        if not line.strip() or line.lstrip().startswith(";"):
-            continue
-        if line[0].isspace() and lines is not None:
-            lines.append(line.strip())
-            continue
-        line = line.strip()
-        if line.startswith("["):
-            if not line.endswith("]") or not line[1:-1].strip():
-                raise Failure(f"{what}, line {number}: {line!r} is no section; expected [Section]")
-            keys, lines = config.setdefault(line[1:-1].strip(), {}), None
-            continue
-        name, equals, value = (part.strip() for part in line.partition("="))
-        if keys is None or not equals or not name:
-            where = "before the first section" if keys is None else "without a '='"
-            raise Failure(f"{what}, line {number}: {line!r} stands {where}; expected Key=value")
-        lines = keys.setdefault(name, [])
-        lines.append(value)
-    return config
-
-
-def render(settings: Settings) -> str:
-    """The text of a mkosi.conf, or of a repart definition, that says exactly this."""
-    blocks = []
-    for section, keys in settings.items():
-        lines = [_line(name, values) for name, values in keys.items()]
-        if lines:
-            blocks.append(f"[{section}]\n" + "".join(lines))
-    return "\n".join(blocks)
-
-
-def _line(name: str, values: Values) -> str:
-    # Several lines are one list to every mkosi; a setting given twice replaced itself in some.
-    joined = "\n        ".join(values)
-    return f"{name}={joined}\n"
-
-
-def render_definition(settings: Settings) -> str:
-    """systemd-repart's files repeat a setting for each value, as systemd does."""
-    return "\n".join(
-        f"[{section}]\n"
-        + "".join(f"{name}={value}\n" for name, values in keys.items() for value in values)
-        for section, keys in settings.items()
-    )
-
-
-def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, dict[str, Values]]:
-    """The values of a dictionary from YAML as mkosi writes them; null leaves a setting out."""
-    result: dict[str, dict[str, Values]] = {}
-    for section, keys in config.items():
-        if keys is None:
-            continue
-        if not isinstance(keys, t.Mapping):
-            raise Failure(
-                f"{what}: section {section!r} is {keys!r}; expected its settings, {{Key: value}}"
-            )
-        for name, value in keys.items():
-            if value is not None:
-                lines = _lines_of(value, f"{what}: [{section}] {name}=")
-                result.setdefault(str(section), {})[str(name)] = lines
-    return result
-
-
-def _lines_of(value: t.Any, what: str) -> Values:
-    if isinstance(value, bool):
-        return ("yes" if value else "no",)
-    if isinstance(value, (int, float)):
-        return (str(value),)
-    if isinstance(value, str):
-        lines = tuple(line.strip() for line in value.splitlines() if line.strip()) or ("",)
-        return tuple(_checked(line, what) for line in lines)
-    if isinstance(value, t.Mapping):
-        return tuple(
-            _checked(f"{key}={''.join(_lines_of(one, what))}", what) for key, one in value.items()
-        )
-    if isinstance(value, (list, tuple)):
-        return tuple(line for one in value for line in _lines_of(one, what))
-    raise Failure(f"{what} is {value!r}; expected a string, number, boolean, list or dictionary")
-
-
-def _checked(line: str, what: str) -> str:
-    if not line.isprintable():
-        raise Failure(f"{what} contains a control character; expected printable text")
-    return line
 
 
 # --- translate ------------------------------------------------------------------------------
@@ -330,7 +99,7 @@ def _check_safe(config: Settings) -> None:
                         f"[{section}] {name}= contains '#', with which mkosi begins a comment"
                         " wherever it stands; put such a value into a script or a file"
                     )
-                _checked(value, f"[{section}] {name}=")
+                _mkosi_text.checked(value, f"[{section}] {name}=")
 
 
 class _Translation:
@@ -375,9 +144,9 @@ class _Translation:
         self._check_section(section, name)
         if section == "Packages":
             self.old_words = True
-        if name in _PACKAGE_LISTS:
+        if name in words.PACKAGE_LISTS:
             values = _packages(values)
-        elif name in _OLD_WORD_LISTS and section == "Packages":
+        elif name in words.OLD_WORD_LISTS and section == "Packages":
             values = tuple(word for value in values for word in re.split(r"[\s,]+", value) if word)
         if name in self.special:
             self.special[name](section, name, values)
@@ -385,7 +154,7 @@ class _Translation:
             self._place(section, name, values)
 
     def result(self) -> Translated:
-        order = {name: index for index, name in enumerate(_SECTION_ORDER)}
+        order = {name: index for index, name in enumerate(words.SECTION_ORDER)}
         sections = sorted(self.settings, key=lambda section: order.get(section, len(order)))
         return Translated(
             {section: self.settings[section] for section in sections},
@@ -408,7 +177,7 @@ class _Translation:
         self._put(target, found, values)
 
     def _known(self, name: str) -> tuple[str, tuple[str, ...]]:
-        for candidate in (name, *reversed(_OTHER_NAMES.get(name, ()))):
+        for candidate in (name, *reversed(words.OTHER_NAMES.get(name, ()))):
             places = table.sections(candidate, self.version)
             if places:
                 return candidate, places
@@ -433,14 +202,15 @@ class _Translation:
 
     def _lost(self, section: str, name: str, values: Values) -> None:
         where = f"[{section}] {name}="
-        if name in _DROPPED:
+        if name in words.DROPPED:
             self.warnings.append(
-                f"{where} does not exist in mkosi {self.version} and was left out: {_DROPPED[name]}"
+                f"{where} does not exist in mkosi {self.version} and was left out:"
+                f" {words.DROPPED[name]}"
             )
             return
         known = [
             place
-            for one in _OTHER_NAMES.get(name, (name,))
+            for one in words.OTHER_NAMES.get(name, (name,))
             for place in table.SETTINGS.get(one, ())
         ]
         if not known:
@@ -449,7 +219,7 @@ class _Translation:
                 self._put(section, name, values)
                 return
             raise Failure(f"mkosi has no setting {where} {self._nearest(name)}")
-        advice = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        advice = f": {words.INSTEAD[name]}" if name in words.INSTEAD else ""
         first = min(first for _section, first, _last in known)
         if first > self.version:
             raise Failure(
@@ -486,18 +256,18 @@ class _Translation:
 
     def _format(self, section: str, name: str, values: Values) -> None:
         value = values[-1]
-        known = _COMMON_FORMATS | (_NEW_FORMATS if self.new else _OLD_FORMATS)
-        if value not in _COMMON_FORMATS | _NEW_FORMATS | _OLD_FORMATS:
+        known = words.COMMON_FORMATS | (words.NEW_FORMATS if self.new else words.OLD_FORMATS)
+        if value not in words.COMMON_FORMATS | words.NEW_FORMATS | words.OLD_FORMATS:
             near = difflib.get_close_matches(value, sorted(known), n=1, cutoff=0.4)
             raise Failure(
                 f"[{section}] Format={value} is no format of mkosi"
                 + (f"; the nearest is {near[0]}" if near else "")
                 + f". mkosi {self.version} makes {', '.join(sorted(known))}"
             )
-        if value in _OLD_FORMATS:
+        if value in words.OLD_FORMATS:
             self.old_words = True
         if not self.new and value.startswith("raw_"):
-            current = f"gpt_{_OLD_DISKS[value]}"
+            current = f"gpt_{words.OLD_DISKS[value]}"
             self._became(section, f"Format={value}", f"Format={current}")
             self._set("Format", current)
         elif value in known:
@@ -526,7 +296,7 @@ class _Translation:
                 f"[{section}] Format=plain_squashfs is gone since mkosi 15; this host has"
                 f" {self.version}: use Format=disk with a repart definition of Format=squashfs"
             )
-        self.filesystem = _OLD_DISKS[value]
+        self.filesystem = words.OLD_DISKS[value]
         self._became(
             section, f"Format={value}", f"Format=disk with a root partition of {self.filesystem}"
         )
@@ -671,19 +441,19 @@ class _Translation:
         if not (self.old_words if self.base_packages is None else self.base_packages):
             return
         distribution = self._single("Distribution") or ""
-        if distribution not in _BASE_PACKAGES:
+        if distribution not in words.BASE_PACKAGES:
             self.warnings.append(
                 f"mkosi {self.version} installs only what Packages= names, older ones added a base"
                 f" system; for {distribution or 'the distribution of this host'} name it yourself"
             )
             return
-        added = _BASE_PACKAGES[distribution]
-        if self._single("Release") in _RESOLVED_INSIDE:
+        added = words.BASE_PACKAGES[distribution]
+        if self._single("Release") in words.RESOLVED_INSIDE:
             added = tuple(package for package in added if package != "systemd-resolved")
         if _is_true(self._single("Bootable") or "no"):
             architecture = self._single("Architecture") or machine
-            debian = _DEBIAN_ARCHITECTURES.get(architecture, architecture)
-            added += tuple(one.format(debian=debian) for one in _BOOT_PACKAGES[distribution])
+            debian = words.DEBIAN_ARCHITECTURES.get(architecture, architecture)
+            added += tuple(one.format(debian=debian) for one in words.BOOT_PACKAGES[distribution])
         present = self.settings.get("Content", {}).get("Packages", ())
         missing = tuple(package for package in added if package not in present)
         if missing:
@@ -711,23 +481,6 @@ class _Translation:
             esp["SizeMinBytes"] = esp["SizeMaxBytes"] = ("512M",)
             self.repart["00-esp.conf"] = {"Partition": esp}
         self.repart["10-root.conf"] = {"Partition": root}
-
-
-_SECTION_ORDER = (
-    "Match",
-    "TriggerMatch",
-    "Include",
-    "Config",
-    "Preset",
-    "Distribution",
-    "Output",
-    "Content",
-    "Partitions",
-    "Validation",
-    "Build",
-    "Runtime",
-    "Host",
-)
 
 
 def without_endings(name: str) -> str:

@@ -339,8 +339,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _mkosi,
     _mkosi_module,
+    _mkosi_plan,
     _module,
 )
 
@@ -367,14 +367,14 @@ BUILD: dict[str, dict[str, t.Any]] = {
     "extra_files": {"type": "dict", "default": {}},
     "repart": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["built", "clean", "absent"], "default": "built"},
-    "clean": {"type": "str", "choices": list(_mkosi.CLEAN_LEVELS), "default": "outputs"},
+    "clean": {"type": "str", "choices": list(_mkosi_plan.CLEAN_LEVELS), "default": "outputs"},
     "force": {"type": "bool", "default": False},
     "import_as": {"type": "str"},
     "update": {"type": "bool", "default": True},
     "read_only": {"type": "bool"},
     "qcow2": {"type": "bool", "default": False},
     "user": {"type": "str"},
-    "timeout": {"type": "float", "default": _mkosi.DEFAULT_TIMEOUT},
+    "timeout": {"type": "float", "default": _mkosi_plan.DEFAULT_TIMEOUT},
 }
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_translate as translate_,
 )
@@ -42,8 +43,8 @@ SEVEN = ("ca-certificates", "curl", "git", "iproute2", "iputils", "sudo", "vim")
 def translated(
     config: t.Union[str, t.Mapping[str, t.Any]], version: int, **options: t.Any
 ) -> translate_.Translated:
-    parsed = translate_.parse(config) if isinstance(config, str) else config
-    return translate_.translate(translate_.normalise(parsed), version, **options)
+    parsed = _mkosi_text.parse(config) if isinstance(config, str) else config
+    return translate_.translate(_mkosi_text.normalise(parsed), version, **options)
 
 
 # --- the guide's own files ---
@@ -147,7 +148,7 @@ def test_a_root_password_never_stands_in_the_configuration(
     version: int, content: t.Mapping[str, t.Any], hashed: bool
 ) -> None:
     now = translated({"Content": content}, version)
-    assert "s#cret" not in translate_.render(now.settings) + repr(now.warnings)
+    assert "s#cret" not in _mkosi_text.render(now.settings) + repr(now.warnings)
     assert (now.beside.root_password, now.beside.root_password_hashed) == ("s#cret", hashed)
 
 
@@ -220,29 +221,10 @@ def test_what_mkosi_would_not_understand_is_refused_with_what_to_do(
     assert words in caught.value.message
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), b"x"])
-def test_a_value_of_a_strange_kind_is_refused(value: object) -> None:
-    with pytest.raises(Failure, match=r"expected a string, number"):
-        translate_.normalise({"Content": {"Packages": value}})
-
-
-def test_a_section_that_is_no_dictionary_is_refused() -> None:
-    with pytest.raises(Failure, match="expected its settings"):
-        translate_.normalise({"Content": ["Packages"]})
-
-
 def test_a_newer_mkosi_than_the_table_may_know_more() -> None:
     now = translated({"Content": {"BrandNew": "1"}}, table.NEWEST + 1)
     assert now.settings["Content"]["BrandNew"] == ("1",)
     assert "not known to this collection" in now.warnings[0]
-
-
-@pytest.mark.parametrize(
-    "text", ["Key=value", "[]\n", "[Output\nFormat=tar", "[Output]\nFormat", "[Output]\n=x"]
-)
-def test_a_text_that_is_no_configuration_is_refused_with_its_line(text: str) -> None:
-    with pytest.raises(Failure, match=r"line \d+"):
-        translate_.parse(text)
 
 
 # --- properties ---
@@ -273,14 +255,6 @@ def test_what_mkosi_understands_already_is_not_touched(
     assert now.warnings == ()
 
 
-@given(configurations())
-def test_a_rendered_configuration_reads_back_the_same(
-    config: dict[str, dict[str, tuple[str, ...]]],
-) -> None:
-    parsed = translate_.parse(translate_.render(config))
-    assert {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()} == config
-
-
 anything = st.dictionaries(
     st.one_of(st.text(max_size=12), st.sampled_from(sorted(table.known_sections(25)))),
     st.dictionaries(
@@ -297,7 +271,7 @@ def test_any_configuration_is_refused_clearly_or_understood_as_it_stands(
     config: dict[str, dict[str, t.Any]], version: int
 ) -> None:
     try:
-        now = translate_.translate(translate_.normalise(config), version)
+        now = translate_.translate(_mkosi_text.normalise(config), version)
     except Failure:
         return
     again = translate_.translate(now.settings, version)

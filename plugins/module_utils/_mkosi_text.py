@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The text of a mkosi configuration: read, checked and written.
+
+Private to the collection. Pure. What a setting means stands in C(_mkosi_translate).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+Values = tuple[str, ...]
+"""The lines of a setting's value; lists have several."""
+
+Settings = t.Mapping[str, t.Mapping[str, Values]]
+Definitions = t.Mapping[str, Settings]
+"""systemd-repart's files: their names and what they say."""
+
+
+def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, list[str]]]:
+    """Read a mkosi.conf or mkosi.default as mkosi does."""
+    config: dict[str, dict[str, list[str]]] = {}
+    keys: t.Optional[dict[str, list[str]]] = None
+    lines: t.Optional[list[str]] = None
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.partition("#")[0]
+        if not line.strip() or line.lstrip().startswith(";"):
+            continue
+        if line[0].isspace() and lines is not None:
+            lines.append(line.strip())
+            continue
+        line = line.strip()
+        if line.startswith("["):
+            if not line.endswith("]") or not line[1:-1].strip():
+                raise Failure(f"{what}, line {number}: {line!r} is no section; expected [Section]")
+            keys, lines = config.setdefault(line[1:-1].strip(), {}), None
+            continue
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if keys is None or not equals or not name:
+            where = "before the first section" if keys is None else "without a '='"
+            raise Failure(f"{what}, line {number}: {line!r} stands {where}; expected Key=value")
+        lines = keys.setdefault(name, [])
+        lines.append(value)
+    return config
+
+
+def render(settings: Settings) -> str:
+    """The text of a mkosi.conf, or of a repart definition, that says exactly this."""
+    blocks = []
+    for section, keys in settings.items():
+        lines = [_line(name, values) for name, values in keys.items()]
+        if lines:
+            blocks.append(f"[{section}]\n" + "".join(lines))
+    return "\n".join(blocks)
+
+
+def _line(name: str, values: Values) -> str:
+    # Several lines are one list to every mkosi; a setting given twice replaced itself in some.
+    joined = "\n        ".join(values)
+    return f"{name}={joined}\n"
+
+
+def render_definition(settings: Settings) -> str:
+    """systemd-repart's files repeat a setting for each value, as systemd does."""
+    return "\n".join(
+        f"[{section}]\n"
+        + "".join(f"{name}={value}\n" for name, values in keys.items() for value in values)
+        for section, keys in settings.items()
+    )
+
+
+def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, dict[str, Values]]:
+    """The values of a dictionary from YAML as mkosi writes them; null leaves a setting out."""
+    result: dict[str, dict[str, Values]] = {}
+    for section, keys in config.items():
+        if keys is None:
+            continue
+        if not isinstance(keys, t.Mapping):
+            raise Failure(
+                f"{what}: section {section!r} is {keys!r}; expected its settings, {{Key: value}}"
+            )
+        for name, value in keys.items():
+            if value is not None:
+                lines = _lines_of(value, f"{what}: [{section}] {name}=")
+                result.setdefault(str(section), {})[str(name)] = lines
+    return result
+
+
+def _lines_of(value: t.Any, what: str) -> Values:
+    if isinstance(value, bool):
+        return ("yes" if value else "no",)
+    if isinstance(value, (int, float)):
+        return (str(value),)
+    if isinstance(value, str):
+        lines = tuple(line.strip() for line in value.splitlines() if line.strip()) or ("",)
+        return tuple(checked(line, what) for line in lines)
+    if isinstance(value, t.Mapping):
+        return tuple(
+            checked(f"{key}={''.join(_lines_of(one, what))}", what) for key, one in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return tuple(line for one in value for line in _lines_of(one, what))
+    raise Failure(f"{what} is {value!r}; expected a string, number, boolean, list or dictionary")
+
+
+def checked(line: str, what: str) -> str:
+    if not line.isprintable():
+        raise Failure(f"{what} contains a control character; expected printable text")
+    return line

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
+    normalise,
+    parse,
+    render,
+    render_definition,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+names = st.from_regex(r"[A-Z][A-Za-z0-9]{0,12}", fullmatch=True)
+lines = st.from_regex(r"[A-Za-z0-9/][A-Za-z0-9 =.,+:/-]{0,20}[A-Za-z0-9]", fullmatch=True)
+values = st.lists(lines, min_size=1, max_size=4).map(tuple)
+configurations = st.dictionaries(names, st.dictionaries(names, values, min_size=1), max_size=4)
+
+
+def test_yaml_becomes_what_mkosi_writes() -> None:
+    said = normalise(
+        {
+            "Content": {"Packages": ["a", "b"], "Bootable": True, "Hostname": None},
+            "Build": {"Environment": {"A": 1}, "Incremental": False},
+            "Output": None,
+        }
+    )
+    assert said == {
+        "Content": {"Packages": ("a", "b"), "Bootable": ("yes",)},
+        "Build": {"Environment": ("A=1",), "Incremental": ("no",)},
+    }
+
+
+def test_remarks_and_lines_that_go_on_are_read_as_mkosi_reads_them() -> None:
+    text = "# first\n[Content]\n; second\nPackages=a # third\n  b\n\n\tc\nBootable = no\n"
+    assert parse(text) == {"Content": {"Packages": ["a", "b", "c"], "Bootable": ["no"]}}
+
+
+def test_a_definition_repeats_a_setting_for_each_value() -> None:
+    text = render_definition({"Partition": {"Type": ("root",), "CopyFiles": ("/", "/a:/b")}})
+    assert text == "[Partition]\nType=root\nCopyFiles=/\nCopyFiles=/a:/b\n"
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "a\x1b[2Jb", ["x", "\x07"]])
+def test_control_characters_are_refused(value: object) -> None:
+    with pytest.raises(Failure, match="control character"):
+        normalise({"Content": {"Packages": value}})
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"x"])
+def test_a_value_of_a_strange_kind_is_refused(value: object) -> None:
+    with pytest.raises(Failure, match=r"expected a string, number"):
+        normalise({"Content": {"Packages": value}})
+
+
+def test_a_section_that_is_no_dictionary_is_refused() -> None:
+    with pytest.raises(Failure, match="expected its settings"):
+        normalise({"Content": ["Packages"]})
+
+
+@pytest.mark.parametrize(
+    "text", ["Key=value", "[]\n", "[Output\nFormat=tar", "[Output]\nFormat", "[Output]\n=x"]
+)
+def test_a_text_that_is_no_configuration_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(Failure, match=r"line \d+"):
+        parse(text)
+
+
+# --- properties ---
+
+
+@given(configurations)
+def test_a_rendered_configuration_reads_back_the_same(
+    config: dict[str, dict[str, tuple[str, ...]]],
+) -> None:
+    parsed = parse(render(config))
+    assert {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()} == config
