@@ -306,17 +306,19 @@ def _import(step: Step) -> None:
         if build.destination
         else _mkosi_build.products(build)
     )
-    path = _mkosi_build.image_in(products, build.output)
-    arguments = dict(step.arguments)
-    arguments["source"] = dataclasses.replace(
-        arguments["source"],
-        file=path,
-        compression=_sources.by_name(path)[1],
-        size=None if os.path.isdir(path) else os.path.getsize(path),
-    )
-    _images.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
-    if not build.destination:
-        _mkosi_build.sweep(build.directory, build.stage)
+    try:
+        path = _mkosi_build.image_in(products, build.output)
+        arguments = dict(step.arguments)
+        arguments["source"] = dataclasses.replace(
+            arguments["source"],
+            file=path,
+            compression=_sources.by_name(path)[1],
+            size=None if os.path.isdir(path) else os.path.getsize(path),
+        )
+        _images.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
+    finally:
+        if not build.destination:
+            _mkosi_build.sweep(build.directory, build.stage)
 
 
 def _clean(step: Step) -> None:
@@ -370,6 +372,7 @@ def tell(request: Request, seen: Snapshot) -> dict[str, t.Any]:
         "format": seen.format,
         "digest": seen.digest,
         "outputs": list(_mkosi_host.read_record(request.directory).outputs),
+        "translated": list(seen.warnings),
         "image": request.import_as,
         "drift": _mkosi_plan.held_back(request, seen),
     }

@@ -23,6 +23,7 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_host,
+    _progress,
     _run,
     _transfer,
 )
@@ -113,13 +114,19 @@ def run(build: Build) -> list[str]:
     # Two mkosi must not run at once: one copies the other's package cache while it changes.
     with _transfer.locked("mkosi", patience=build.timeout):
         end(ANY_UNIT)
-        place = _prepare(build)
-        _mkosi(build, place)
-    if build.qcow2:
-        _convert(build, place)
-    if build.destination is None:
-        return products(build)
-    return _promote(place, build.destination, build.output)
+        try:
+            with _progress.Phases("building", build.directory) as phases:
+                place = _prepare(build)
+                _mkosi(build, place, phases)
+                if build.qcow2:
+                    phases.enter("Converting to QCOW2")
+                    _convert(build, place)
+            if build.destination is None:
+                return products(build)
+            return _promote(place, build.destination, build.output)
+        except BaseException:
+            sweep(build.directory, build.stage)
+            raise
 
 
 def _prepare(build: Build) -> str:
@@ -149,11 +156,17 @@ def _user(name: str) -> pwd.struct_passwd:
         raise Failure(f"user: this host has no user {name!r}, who was to build") from None
 
 
-def _mkosi(build: Build, place: str) -> None:
+def _mkosi(build: Build, place: str, phases: _progress.Phases) -> None:
     unit = unit_of(build.directory)
     argv = [*_unit_words(build, unit), "--", *(_doubled(word) for word in command(build, place))]
+
+    def read(line: str) -> None:
+        phase = phase_of(line)
+        if phase:
+            phases.enter(_without_secrets(build, phase))
+
     try:
-        _run.run(argv, timeout=build.timeout)
+        _run.run(argv, timeout=build.timeout, on_line=read)
     except _run.CommandFailed as failed:
         end(unit)
         raise Failure(_explained(build, failed), **_details(build, failed)) from None
@@ -207,11 +220,31 @@ def _explained(build: Build, failed: _run.CommandFailed) -> str:
 
 
 def _told(build: Build, failed: _run.CommandFailed) -> str:
-    lines = [line for line in failed.result.stderr.splitlines() if line.strip()]
-    text = "\n".join(lines[-TAIL:]) or "none"
+    return _without_secrets(build, last_words(failed.result.stderr))
+
+
+def _without_secrets(build: Build, text: str) -> str:
     for secret in build.secrets:
         text = text.replace(secret, "********")
     return text
+
+
+def phase_of(line: str) -> t.Optional[str]:
+    """What mkosi says it begins with; nothing when the line is of something that it runs."""
+    found = re.match(r"‣\s*(.+?)…?\s*\Z", line)
+    return found.group(1) if found else None
+
+
+def last_words(text: str) -> str:
+    """The end of what was said, without Python's account of where in mkosi it was said."""
+    lines: list[str] = []
+    tracing = False
+    for line in text.splitlines():
+        # Indented lines follow the head of a traceback; what comes behind them names the error.
+        tracing = line.startswith("Traceback (") or (tracing and line[:1] in ("", " "))
+        if line.strip() and not tracing:
+            lines.append(line)
+    return "\n".join(lines[-TAIL:]) or "none"
 
 
 def _details(build: Build, failed: _run.CommandFailed) -> dict[str, t.Any]:

@@ -19,7 +19,6 @@ import re
 import secrets
 import shutil
 import stat
-import tempfile
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory, _run
@@ -131,10 +130,13 @@ def forget(directory: str) -> None:
 def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
     """A directory that looks as this one will, without touching it: for mkosi to read.
 
-    What is wanted stands in it as files, all else as links to what is there.
+    What is wanted stands in it as files, all else as links to what is there. Needs the lock: its
+    name is always the same, so that what a killed run left of it goes with the next.
     """
     os.makedirs(RUNTIME_DIRECTORY, mode=0o755, exist_ok=True)
-    place = tempfile.mkdtemp(prefix="mkosi-view-", dir=RUNTIME_DIRECTORY)
+    place = os.path.join(RUNTIME_DIRECTORY, f"mkosi-view-{identity(directory)}")
+    shutil.rmtree(place, ignore_errors=True)
+    os.mkdir(place, 0o700)
     try:
         _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
         yield place

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -63,8 +64,8 @@ def _look(request: _mkosi_plan.Request) -> Looked:
 
 
 def _converge(module: AnsibleModule, looked: t.Sequence[Looked]) -> dict[str, t.Any]:
-    for request, seen, _plan in looked:
-        for warning in warnings_of(request, seen):
+    for request, seen, plan in looked:
+        for warning in warnings_of(request, seen, plan):
             module.warn(f"{request.directory}: {warning}")
     plan = ordered(step for _request, _seen, plan in looked for step in plan)
     if not module.check_mode:
@@ -81,10 +82,13 @@ def _converge(module: AnsibleModule, looked: t.Sequence[Looked]) -> dict[str, t.
     return {**result, "builds": told} if told else result
 
 
-def warnings_of(request: _mkosi_plan.Request, seen: Seen) -> list[str]:
+def warnings_of(request: _mkosi_plan.Request, seen: Seen, plan: Plan) -> list[str]:
     if isinstance(seen, _mkosi_plan.Remains) or request.state != "built":
         return []
-    said = list(seen.warnings)
+    # Of other names once, when they are written; a run that changes nothing has no news.
+    configuration = os.path.join(request.directory, _mkosi_files.CONFIGURATION)
+    written = any((step.verb, step.subject) == ("write", configuration) for step in plan)
+    said = list(seen.warnings) if written else []
     if _mkosi_plan.held_back(request, seen):
         said.append(
             f"image {request.import_as} was left as it is, though it was built from something"

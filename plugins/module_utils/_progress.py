@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 import typing as t
 
@@ -27,7 +28,8 @@ class Meter:
     """
 
     def __init__(self, doing: str, subject: str, total: t.Optional[int] = None) -> None:
-        self._path = os.path.join(DIRECTORY, f"{subject}.json")
+        # The subject may be a directory.
+        self._path = os.path.join(DIRECTORY, f"{subject.strip('/').replace('/', '-')}.json")
         self._fields: dict[str, t.Any] = {"doing": doing, "subject": subject}
         self._started = self._said = time.monotonic()
         self.total = total
@@ -64,3 +66,32 @@ class Meter:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+class Phases(Meter):
+    """For work whose end cannot be foreseen: what is being done now, and for how long already.
+
+    A thread says so, because the work itself may be silent for minutes.
+    """
+
+    def __init__(self, doing: str, subject: str) -> None:
+        super().__init__(doing, subject)
+        self._fields["phase"] = ""
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def enter(self, phase: str) -> None:
+        self._fields["phase"] = phase
+
+    def _beat(self) -> None:
+        while not self._end.wait(INTERVAL):
+            self._say()
+
+    def close(self) -> None:
+        self._end.set()
+        self._thread.join()
+        super().close()
+
+    def __enter__(self) -> Phases:
+        self._thread.start()
+        return self

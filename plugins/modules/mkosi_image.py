@@ -16,8 +16,11 @@ description:
     does nothing.
   - A build happens out of sight and takes its place at once. Whatever was there before stays whole
     until then, and also when the build fails or is killed.
+  - While it takes longer than a few seconds, the controller shows what mkosi is doing and for how
+    long; every 30 seconds a line when its output is no terminal.
   - Settings may be spelt as any version of mkosi spelt them since version 5. They are put into
-    the words of the version that is installed, with a warning for each that has another name now.
+    the words of the version that is installed, with a warning for each that has another name now
+    whenever they are written; RV(builds[].translated) tells of them each time.
     A setting or section that this version would not understand is an error, because mkosi ignores
     unknown sections without a word.
   - Works with mkosi 14 and with mkosi 19 and later. It is tested with 14, 25 and 27.
@@ -324,6 +327,12 @@ builds:
       type: list
       elements: str
       sample: []
+    translated:
+      description: What of the configuration has another name in this mkosi, and what became of it.
+      type: list
+      elements: str
+      sample:
+        - "[Packages] Packages= is [Content] Packages= in mkosi 25; written as that"
     image:
       description: The image in systemd-machined, if there shall be one.
       type: str

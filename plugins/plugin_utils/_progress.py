@@ -28,6 +28,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._progress import D
 PATIENCE = 3.0
 ON_TERMINAL = 1.0
 ELSEWHERE = 30.0
+PHASE_LENGTH = 80
 
 Fields = t.Mapping[str, t.Any]
 Probe = t.Callable[[], t.Iterable[Fields]]
@@ -39,7 +40,10 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def sentence(fields: Fields) -> str:
-    """One line that says how far something is: percent, rate, time left."""
+    """One line that says how far something is: percent, rate, time left; or phase and time."""
+    if "phase" in fields:
+        words = [_plain(fields["phase"]), _clock(fields["seconds"])]
+        return f"{fields['doing']} {fields['subject']}: {', '.join(filter(None, words))}"
     done, total, seconds = fields["done"], fields.get("total"), fields["seconds"]
     rate = done / seconds if seconds > 0 else 0
     words = []
@@ -50,6 +54,11 @@ def sentence(fields: Fields) -> str:
     if total and rate:
         words.append(f"{_clock((total - done) / rate)} left")
     return f"{fields['doing']} {fields['subject']}: {', '.join(words)}"
+
+
+def _plain(text: object) -> str:
+    """What came from a build on the host must not command the terminal."""
+    return "".join(one for one in str(text) if one.isprintable())[:PHASE_LENGTH]
 
 
 def _size(number: float) -> str:
