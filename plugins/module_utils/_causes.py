@@ -153,6 +153,7 @@ RESULTS: t.Mapping[str, str] = {
     "timeout": NOT_READY,
     "start-limit-hit": "it was started too often in a short time",
     "oom-kill": "it ran out of memory; see MemoryMax= of its unit, and the memory of the host",
+    "protocol": "it ended by itself before it had booted",
     "dependency": "a unit that it needs did not start",
 }
 

@@ -174,6 +174,11 @@ def registered() -> list[str]:
     return [row[0] for row in rows if not row[0].startswith(".")]
 
 
+def kill_leader(name: str, number: int) -> None:
+    """Send a signal to the first process of a machine."""
+    _bus.call(_bus.MACHINED, "KillMachine", "ssi", name, "leader", str(number))
+
+
 def machines(names: t.Optional[t.Sequence[str]] = None) -> dict[str, Machine]:
     """Registered machines, all or those named, in two processes however many there are."""
     wanted = registered() if names is None else names

@@ -15,6 +15,7 @@ import difflib
 import hashlib
 import json
 import typing as t
+from signal import SIGKILL
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _settings, _units
 from ansible_collections.nspawn.machined.plugins.module_utils._machined import unit_of
@@ -31,6 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
 PHASES = (
     "thaw",
     "stop",
+    "kill",
     "disable",
     "remove",
     "record",
@@ -57,7 +59,7 @@ class Wanted:
 
     name: str
     state: t.Optional[str] = None
-    """started, stopped, restarted, paused, absent"""
+    """started, stopped, restarted, paused, killed, absent"""
     image: t.Optional[str] = None
     """Cloned from it when the machine has no image."""
     declared: bool = False
@@ -75,6 +77,9 @@ class Wanted:
     """booted, registered, none"""
     wait_timeout: float = 120
     force: bool = False
+    signal: int = SIGKILL
+    """For the state killed, and who gets it: all, leader."""
+    whom: str = "all"
 
 
 # --- what was seen --------------------------------------------------------------------------
@@ -122,6 +127,11 @@ class Seen:
     @property
     def running(self) -> bool:
         return self.active in RUNNING
+
+    @property
+    def stoppable(self) -> bool:
+        """It runs, or is about to stop and may hang in that."""
+        return self.running or self.active == "deactivating"
 
     @property
     def half_made(self) -> bool:
@@ -428,8 +438,11 @@ class _Draft:
     def _state(self) -> None:
         wanted, seen = self.wanted, self.seen
         if wanted.state == "stopped":
-            if seen.running:
+            if seen.stoppable:
                 self._stop()
+        elif wanted.state == "killed":
+            if seen.stoppable:
+                self._kill()
         elif wanted.state in ("started", "restarted", "paused"):
             paused = wanted.state == "paused"
             reason = self.restart_reason() if seen.running else None
@@ -504,11 +517,29 @@ class _Draft:
             leaves=leaves,
         )
 
+    def _kill(self) -> None:
+        number, whom = self.wanted.signal, self.wanted.whom
+        deadly = number == SIGKILL
+        if deadly and self.seen.frozen:
+            self._thaw()
+        self._step(
+            "kill",
+            before={"state": "started"} if deadly else {},
+            after={"state": "stopped"}
+            if deadly
+            else {"signal": f"{_units.signal_name(number)} to {whom}"},
+            needs=[step for step in self.steps if step.verb == "thaw"],
+            unit=self.unit,
+            signal=number,
+            whom=whom,
+            timeout=self.wanted.wait_timeout,
+        )
+
     # A machine that shall not.
 
     def removal(self) -> list[Step]:
         seen = self.seen
-        if seen.running or seen.active == "deactivating":
+        if seen.stoppable:
             self._stop(leaves=True)
         if seen.enabled:
             self._step("disable", before={"enabled": True}, after={}, unit=self.unit, reload=True)

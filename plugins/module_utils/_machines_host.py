@@ -133,8 +133,10 @@ def carry_out(plan: Plan, batches: t.Optional[t.Mapping[str, Batch]] = None) -> 
         failures = _safely(known[verb], able) if able else {}
         for step in able:
             error = failures.get(step.identity)
-            if error is None:
+            if error is None or isinstance(error, Warning):
                 outcome.done.append(step)
+                if error is not None:
+                    outcome.noted.append((step, error))
             else:
                 outcome.failed.append((step, error))
                 lost.add(step.identity)
@@ -245,6 +247,7 @@ def _disable(steps: t.Sequence[Step]) -> Failures:
 BATCHES: t.Mapping[str, Batch] = {
     "thaw": _machines_start.thaw,
     "stop": _machines_start.stop,
+    "kill": _machines_start.kill,
     "disable": _disable,
     "remove": _each(_remove, CLONES_AT_ONCE),
     "record": _each(_record),

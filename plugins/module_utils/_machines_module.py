@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import typing as t
+from signal import SIGKILL
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -104,6 +105,7 @@ def some(names: t.Sequence[str], parameters: t.Mapping[str, t.Any]) -> list[Want
     """The same wish for machines that are there, from the arguments of C(machine)."""
     for name in names:
         _machined.check_name(name)
+    number = _units.signal_number(parameters["signal"])
     return [
         Wanted(
             name=name,
@@ -112,6 +114,8 @@ def some(names: t.Sequence[str], parameters: t.Mapping[str, t.Any]) -> list[Want
             wait=parameters["wait"],
             wait_timeout=_timeout(None, parameters["wait_timeout"]),
             force=parameters["force"],
+            signal=number,
+            whom=parameters["kill_whom"],
         )
         for name in names
     ]
@@ -143,6 +147,8 @@ def converge(
     }
     if module._diff:
         result["diff"] = diff(steps)
+    for _step, warning in outcome.noted:
+        module.warn(str(warning))
     for name, one in told.items():
         if one.get("failed_units"):
             module.warn(f"{name} has booted but is degraded: {', '.join(one['failed_units'])}")
@@ -157,6 +163,7 @@ def _told(
     done = _by_machine(outcome.done)
     states = _states(wanted, snapshot, outcome, checking)
     degraded = {} if checking else _degraded(done)
+    killed = {step.arguments["machine"] for step, _warning in outcome.noted}
     told = {}
     for one in wanted:
         steps = done.get(one.name, [])
@@ -167,6 +174,8 @@ def _told(
             "steps": describe(tuple(steps)),
             **_reason(steps),
         }
+        if one.name in killed:
+            told[one.name]["killed"] = True
         if degraded.get(one.name):
             told[one.name]["failed_units"] = degraded[one.name]
     for name, messages in _failures(outcome).items():
@@ -213,19 +222,33 @@ def _states(
         seen = {name: snapshot.of(name) for name in names}
         states = {name: _word(one.active, one.frozen, one.image) for name, one in seen.items()}
         if checking:
-            states.update({one.name: _wished(one.state) for one in wanted if one.state})
-        return states
+            states.update({one.name: _wished(one, states[one.name]) for one in wanted})
+        return _satisfied(wanted, states)
     there = {**_machined.images()}
     units = _units.snapshot([_machined.unit_of(name) for name in names])
     found = {}
     for name in names:
         unit = units[_machined.unit_of(name)]
         found[name] = _word(unit.active, unit.frozen, there.get(name))
-    return found
+    return _satisfied(wanted, found)
 
 
-def _wished(state: str) -> str:
-    return "started" if state == "restarted" else state
+def _wished(one: Wanted, now: str) -> str:
+    """The state as it will be."""
+    if one.state == "restarted":
+        return "started"
+    if one.state in ("stopped", "killed"):
+        gone = one.state == "stopped" or one.signal == SIGKILL
+        return "stopped" if gone and (one.declared or now != "absent") else now
+    return one.state or now
+
+
+def _satisfied(wanted: t.Sequence[Wanted], states: dict[str, str]) -> dict[str, str]:
+    """A machine that ended badly has stopped all the same, if that was wanted."""
+    for one in wanted:
+        if one.state in ("stopped", "killed") and states[one.name] == "failed":
+            states[one.name] = "stopped"
+    return states
 
 
 def _word(active: str, is_frozen: bool, image: t.Any) -> str:

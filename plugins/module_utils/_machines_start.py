@@ -11,6 +11,7 @@ those that failed.
 from __future__ import annotations
 
 import concurrent.futures
+import signal
 import time
 import typing as t
 
@@ -25,8 +26,13 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, run
 
 Failures = dict[str, Exception]
-"""What went wrong, by the identity of the step."""
+"""What went wrong, by the identity of the step. A warning tells of a step that was done."""
 Batch = t.Callable[[t.Sequence[Step]], Failures]
+
+
+class Killed(UserWarning):
+    """A machine did not stop in time, and O(force) says what is done then."""
+
 
 BOOTED = frozenset({"running", "degraded"})
 # A boot takes 150 ms at least, and each look costs a process in the machine.
@@ -43,6 +49,10 @@ def restart(steps: t.Sequence[Step]) -> Failures:
 
 def stop(steps: t.Sequence[Step]) -> Failures:
     return _together(steps, _stop)
+
+
+def kill(steps: t.Sequence[Step]) -> Failures:
+    return _together(steps, _kill)
 
 
 def freeze(steps: t.Sequence[Step]) -> Failures:
@@ -68,7 +78,8 @@ def _together(steps: t.Sequence[Step], act: Batch) -> Failures:
     groups: dict[tuple[t.Any, ...], list[Step]] = {}
     for step in steps:
         a = step.arguments
-        groups.setdefault((a.get("wait"), a["timeout"], a["force"]), []).append(step)
+        patience = (a.get("wait"), a["timeout"], a.get("force"), a.get("signal"), a.get("whom"))
+        groups.setdefault(patience, []).append(step)
     with concurrent.futures.ThreadPoolExecutor(len(groups)) as pool:
         failures: Failures = {}
         for found in pool.map(act, groups.values()):
@@ -110,6 +121,26 @@ def _restart(steps: t.Sequence[Step]) -> Failures:
     return {**failures, **(_start(left) if left else {})}
 
 
+def _kill(steps: t.Sequence[Step]) -> Failures:
+    """Send a signal, and wait for the end of those that cannot survive it."""
+    first = steps[0].arguments
+    number = first["signal"]
+    failures: Failures = {}
+    if first["whom"] == "leader":
+        for step in steps:
+            try:
+                _machined.kill_leader(step.subject, number)
+            except Failure as failure:
+                failures[step.identity] = failure
+    else:
+        _units.send_signal(_units_of(steps), number)
+    left = _left(steps, failures)
+    if number == signal.SIGKILL and left:
+        outcomes = _units.await_killed(_units_of(left), first["timeout"])
+        failures.update(_hanging(left, outcomes))
+    return failures
+
+
 def _stop(steps: t.Sequence[Step]) -> Failures:
     first = steps[0].arguments
     outcomes = _units.stop(_units_of(steps), first["timeout"], force=first["force"])
@@ -126,12 +157,31 @@ def _units_of(steps: t.Sequence[Step]) -> list[str]:
 
 
 def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome]) -> Failures:
+    """Those that failed, and a warning for those that had to be killed."""
+    found = _hanging(steps, outcomes)
+    for step in steps:
+        if outcomes[step.arguments["unit"]].killed:
+            found.setdefault(
+                step.identity,
+                Killed(
+                    f"{step.subject} did not stop within {step.arguments['timeout']:g} s and was"
+                    " killed"
+                ),
+            )
+    return found
+
+
+def _hanging(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome]) -> Failures:
     found = {step.identity: outcomes[step.arguments["unit"]].failure for step in steps}
     return {identity: failure for identity, failure in found.items() if failure}
 
 
 def _left(steps: t.Sequence[Step], failures: Failures) -> list[Step]:
-    return [step for step in steps if step.identity not in failures]
+    """Those that did not fail."""
+    errors = [failures.get(step.identity) for step in steps]
+    return [
+        step for step, error in zip(steps, errors) if error is None or isinstance(error, Warning)
+    ]
 
 
 def _systemctl_no_block(verb: str, steps: t.Sequence[Step]) -> None:
@@ -153,11 +203,8 @@ def _texts(step: Step) -> Texts:
 
 
 def _remember(steps: t.Iterable[Step], failures: Failures, texts: t.Mapping[str, Texts]) -> None:
-    for step in steps:
-        if step.identity not in failures:
-            _machines_record.remember_start(
-                step.subject, step.arguments["unit"], *texts[step.subject]
-            )
+    for step in _left(list(steps), failures):
+        _machines_record.remember_start(step.subject, step.arguments["unit"], *texts[step.subject])
 
 
 # --- wait -----------------------------------------------------------------------------------
@@ -165,22 +212,28 @@ def _remember(steps: t.Iterable[Step], failures: Failures, texts: t.Mapping[str,
 
 def _await_registered(steps: t.Sequence[Step], deadline: float) -> Failures:
     waiting = {step.subject: step for step in steps}
+    failures: Failures = {}
+
+    def lost(name: str, message: str) -> None:
+        step = waiting.pop(name)
+        failures[step.identity] = _units.explain(step.arguments["unit"], f"{name} {message}")
+
     while True:
         for name in _machined.registered():
             waiting.pop(name, None)
         states = _units.snapshot(_units_of(list(waiting.values())))
-        dead = [
-            step for step in waiting.values() if states[step.arguments["unit"]].active == "failed"
-        ]
-        if not waiting or dead or time.monotonic() > deadline:
+        for name, step in list(waiting.items()):
+            state = states[step.arguments["unit"]]
+            if not state.running and not state.job:
+                lost(name, "ended before it was registered")
+        if not waiting:
+            return failures
+        if time.monotonic() > deadline:
             break
         time.sleep(POLL_INTERVAL)
-    return {
-        step.identity: _units.explain(
-            step.arguments["unit"], f"{step.subject} was not registered with machined in time"
-        )
-        for step in waiting.values()
-    }
+    for name, step in list(waiting.items()):
+        lost(name, f"was not registered with machined within {step.arguments['timeout']:g} s")
+    return failures
 
 
 def _await_booted(
@@ -204,7 +257,7 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
     """Ask until it has booted. C(--wait) would hang when the boot ends just before it begins."""
     state = "unknown"
     while time.monotonic() < deadline:
-        state = system_state(step.subject)
+        state = system_state(step.subject, min(10, max(0.1, deadline - time.monotonic())))
         if state in BOOTED:
             return None
         if (
@@ -225,11 +278,11 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
     return _units.explain(step.arguments["unit"], message)
 
 
-def system_state(name: str) -> str:
+def system_state(name: str, timeout: float = 10) -> str:
     """What the systemd inside says of itself; "unknown" while it cannot be asked."""
     argv = ["systemctl", f"--machine={name}", "is-system-running"]
     try:
-        said = run(argv, timeout=10, check=False).stdout.strip()
+        said = run(argv, timeout=timeout, check=False).stdout.strip()
     except CommandFailed:
         return "unknown"
     return said or "unknown"

@@ -139,6 +139,8 @@ class Outcome:
     """What became of the steps of a plan."""
 
     done: list[Step] = dataclasses.field(default_factory=list)
+    noted: list[tuple[Step, Warning]] = dataclasses.field(default_factory=list)
+    """Steps that were done, and what the user should know of how."""
     failed: list[tuple[Step, Exception]] = dataclasses.field(default_factory=list)
     skipped: list[Step] = dataclasses.field(default_factory=list)
 

@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import signal
 import time
 import typing as t
 
@@ -389,6 +390,8 @@ class Outcome:
     """started, failed, timed out; stopped, killed, hangs"""
     state: UnitState
     failure: Failure | None = None
+    killed: bool = False
+    """It had to be killed, also when it was started again after that."""
 
 
 def start(units: t.Sequence[str], timeout: float) -> dict[str, Outcome]:
@@ -437,12 +440,8 @@ def stop(units: t.Sequence[str], timeout: float, *, force: bool = True) -> dict[
     states = snapshot(units)
     hanging = [unit for unit, state in states.items() if state.running]
     if hanging and force:
-        _systemctl(["kill", "--signal=SIGKILL", "--", *hanging], timeout=30)
-        _until(["stop", "--", *hanging], time.monotonic() + KILL_WAIT)
-        # Killed is what we wanted; "failed" would be reported as somebody's fault for ever.
-        _systemctl(["reset-failed", "--", *hanging], timeout=30)
-        states.update(snapshot(hanging))
-        _clear_leftovers([unit for unit in hanging if not states[unit].running])
+        send_signal(hanging, signal.SIGKILL)
+        states.update(_buried(hanging, KILL_WAIT))
     return {
         unit: _stopped(state, unit in hanging and force, timeout, began)
         for unit, state in states.items()
@@ -451,7 +450,7 @@ def stop(units: t.Sequence[str], timeout: float, *, force: bool = True) -> dict[
 
 def _stopped(state: UnitState, killed: bool, timeout: float, began: float) -> Outcome:
     if not state.running:
-        return Outcome("killed" if killed else "stopped", state)
+        return Outcome("killed" if killed else "stopped", state, killed=killed)
     message = f"{state.name} did not stop within {timeout:g} s (it is {state.active})"
     if killed:
         message += ", not even when its processes were killed"
@@ -464,7 +463,61 @@ def restart(
     """Stop and start, each with a deadline of its own; what hangs in its stop is not started."""
     stopped = stop(units, stop_timeout, force=force)
     hanging = {unit: outcome for unit, outcome in stopped.items() if outcome.failure}
-    return {**hanging, **start([unit for unit in units if unit not in hanging], start_timeout)}
+    started = start([unit for unit in units if unit not in hanging], start_timeout)
+    for unit, outcome in started.items():
+        started[unit] = dataclasses.replace(outcome, killed=stopped[unit].killed)
+    return {**hanging, **started}
+
+
+def await_killed(units: t.Sequence[str], timeout: float) -> dict[str, Outcome]:
+    """Wait for units that were sent SIGKILL, and clean up after them."""
+    began = time.time()
+    states = _buried(units, timeout)
+    return {unit: _stopped(state, True, timeout, began) for unit, state in states.items()}
+
+
+def _buried(units: t.Sequence[str], timeout: float) -> dict[str, UnitState]:
+    """The units after their processes were killed, without what those left behind."""
+    _until(["stop", "--", *units], time.monotonic() + timeout)
+    # Killed is what we wanted; "failed" would be reported as somebody's fault for ever.
+    _systemctl(["reset-failed", "--", *units], timeout=30)
+    states = snapshot(units)
+    _clear_leftovers([unit for unit, state in states.items() if not state.running])
+    return states
+
+
+def send_signal(units: t.Sequence[str], number: int) -> None:
+    """To all processes of the units; one that has none just ended is no matter."""
+    _systemctl(["kill", f"--signal={number}", "--", *units], timeout=30)
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal, from its name with or without SIG, SIGRTMIN+N, or the number."""
+    word = name.strip().upper()
+    word = word[3:] if word.startswith("SIG") else word
+    realtime = re.fullmatch(r"RTM(IN\+|AX-)([0-9]{1,2})", word)
+    number = 0
+    if realtime and realtime.group(1) == "IN+":
+        number = signal.SIGRTMIN + int(realtime.group(2))
+    elif realtime:
+        number = signal.SIGRTMAX - int(realtime.group(2))
+    elif re.fullmatch(r"[0-9]{1,2}", word):
+        number = int(word)
+    elif f"SIG{word}" in signal.Signals.__members__:
+        number = signal.Signals[f"SIG{word}"]
+    least = signal.SIGRTMIN if realtime else 1
+    if not least <= number <= signal.SIGRTMAX:
+        raise Failure(
+            f"signal: {name!r} is no signal; expected a name like SIGHUP or SIGRTMIN+4, or a"
+            f" number from 1 to {int(signal.SIGRTMAX)}"
+        )
+    return int(number)
+
+
+def signal_name(number: int) -> str:
+    if signal.SIGRTMIN < number < signal.SIGRTMAX:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+    return signal.Signals(number).name
 
 
 def _until(arguments: t.Sequence[str], deadline: float) -> str:

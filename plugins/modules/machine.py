@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: machine
-short_description: Start, stop, restart and enable machines
+short_description: Start, stop, restart, pause, kill and enable machines
 version_added: 0.1.0
 description:
-  - Starts, stops, restarts, pauses and enables systemd-nspawn machines that are there, one or many
-    in one call.
+  - Starts, stops, restarts, pauses, kills and enables systemd-nspawn machines that are there, one
+    or many in one call.
   - A machine that fails does not stop the others. RV(machines) tells what became of each.
   - Their images, settings and units are left alone; see M(nspawn.machined.machines).
 author:
@@ -26,6 +26,7 @@ attributes:
     support: partial
     details:
       - With O(state=restarted) the machines are restarted each time.
+      - With O(state=killed) machines that run are sent O(signal) each time.
 options:
   name:
     description:
@@ -38,8 +39,25 @@ options:
       - What the machines shall do. When left out, that stays as it is.
       - V(restarted) also starts those that do not run.
       - V(paused) stops all processes of the machines where they are, and keeps their memory.
+        A machine that does not run is started first.
+      - V(killed) sends O(signal) to the machines that run. Those that do not are left alone.
     type: str
-    choices: [started, stopped, restarted, paused]
+    choices: [started, stopped, restarted, paused, killed]
+  signal:
+    description:
+      - What O(state=killed) sends, by a name such as V(SIGHUP) or V(SIGRTMIN+4), or by its number.
+      - With V(SIGKILL) the machine has ended when the module has, or O(wait_timeout) has passed.
+        What another signal brings about is not waited for. To the leader, which is the systemd of
+        the machine, V(SIGRTMIN+4) is the wish to power off, V(SIGHUP) that to read its units again.
+    type: str
+    default: SIGKILL
+  kill_whom:
+    description:
+      - Who gets the signal of O(state=killed) - V(all) processes of the machine, or its V(leader),
+        the first one.
+    type: str
+    choices: [all, leader]
+    default: all
   enabled:
     description:
       - Whether the machines start with the host. When left out, that stays as it is.
@@ -83,6 +101,18 @@ EXAMPLES = r"""
     state: restarted
     wait_timeout: 30
     force: true
+
+- name: End a machine that answers to nothing any more
+  nspawn.machined.machine:
+    name: web
+    state: killed
+
+- name: Ask the systemd of a machine to power off, and do not wait for it
+  nspawn.machined.machine:
+    name: web
+    state: killed
+    signal: SIGRTMIN+4
+    kill_whom: leader
 """
 
 RETURN = r"""
@@ -127,6 +157,11 @@ machines:
       type: list
       elements: str
       returned: always
+    killed:
+      description:
+        - That it did not stop in time and was killed, as O(force) says.
+      type: bool
+      returned: when it was
     restarted_because:
       description:
         - Why it was restarted.
@@ -148,7 +183,9 @@ from ansible_collections.nspawn.machined.plugins.module_utils import _machines_m
 
 ARGUMENTS = {
     "name": {"type": "list", "elements": "str", "required": True},
-    "state": {"type": "str", "choices": ["started", "stopped", "restarted", "paused"]},
+    "state": {"type": "str", "choices": ["started", "stopped", "restarted", "paused", "killed"]},
+    "signal": {"type": "str", "default": "SIGKILL"},
+    "kill_whom": {"type": "str", "choices": ["all", "leader"], "default": "all"},
     "enabled": {"type": "bool"},
     **_machines_module.WAITING,
 }

@@ -235,6 +235,11 @@ machines:
       type: list
       elements: str
       returned: always
+    killed:
+      description:
+        - That it did not stop in time and was killed, as O(force) says.
+      type: bool
+      returned: when it was
     restarted_because:
       description:
         - Why it was restarted.

@@ -106,6 +106,8 @@ class Host:
         assert not seen.frozen, "a frozen machine cannot stop"
         return {"active": "inactive", "started_with": None, "edited_since": False}
 
+    _kill = _stop
+
     def _start(self, seen: Seen, step: Step) -> dict[str, t.Any]:
         assert seen.image, "started without an image"
         assert not seen.frozen
@@ -131,7 +133,8 @@ class Host:
 @st.composite
 def seen_machines(draw: st.DrawFn) -> Seen:
     image = draw(st.sampled_from([None, "directory", "subvolume", "raw"]))
-    active = draw(st.sampled_from(["inactive", "failed", "active"])) if image else "inactive"
+    actives = ["inactive", "failed", "active", "deactivating"] if image else ["inactive"]
+    active = draw(st.sampled_from(actives))
     running = active == "active"
     text, unit = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(UNITS))
     known = draw(st.sampled_from([None, digest(text, unit), "other"])) if running else None
@@ -170,7 +173,7 @@ declared = st.builds(
     Wanted,
     name=st.just("?"),
     declared=st.just(True),
-    state=st.sampled_from(["started", "stopped", "restarted", "paused", "absent"]),
+    state=st.sampled_from(["started", "stopped", "restarted", "paused", "killed", "absent"]),
     image=st.sampled_from(TEMPLATES),
     settings=st.sampled_from([None, ZONE, NO_ZONE]),
     users=st.sampled_from([(), ("alan",)]),
@@ -214,7 +217,8 @@ def test_the_plan_carried_out_gives_the_wish(snapshot: Snapshot, wanted: list[Wa
             assert dataclasses.replace(seen, settings_elsewhere=False) == NOTHING
             continue
         assert seen.image
-        assert seen.running == (one.state != "stopped")
+        assert seen.running == (one.state not in ("stopped", "killed"))
+        assert seen.active != "deactivating"
         assert seen.frozen == (one.state == "paused")
         assert one.enabled in (None, seen.enabled)
         assert one.unit in (None, seen.unit or "")
@@ -380,6 +384,24 @@ def test_rolling_numbers_the_groups_of_restarts() -> None:
     wanted = [Wanted(name, "restarted") for name in "abc"]
     groups = [step.arguments["group"] for step in plan(snapshot, wanted, rolling=2)]
     assert groups == [0, 0, 1]
+
+
+def test_only_a_machine_that_runs_is_killed() -> None:
+    steps = plan(host_with(a=RUNNING, b=STOPPED), [Wanted(name, "killed") for name in "ab"])
+    assert verbs(steps) == ["kill a"]
+
+
+def test_a_machine_that_hangs_in_its_shutdown_is_stopped_and_killed_like_one_that_runs() -> None:
+    hanging = dataclasses.replace(RUNNING, active="deactivating")
+    for state, verb in (("stopped", "stop"), ("killed", "kill")):
+        assert verbs(plan(host_with(web=hanging), [Wanted("web", state)])) == [f"{verb} web"]
+
+
+def test_a_pause_ends_before_what_the_machine_must_be_awake_for() -> None:
+    paused = dataclasses.replace(RUNNING, frozen=True)
+    assert verbs(plan(host_with(web=paused), [Wanted("web", "killed")])) == ["thaw web", "kill web"]
+    harmless = Wanted("web", "killed", signal=1)
+    assert verbs(plan(host_with(web=paused), [harmless])) == ["kill web"]
 
 
 def test_an_absent_machine_is_stopped_before_its_image_goes() -> None:

@@ -126,3 +126,18 @@ def test_the_link_that_dbus_has_to_the_machine_id_stays(tmp_path: Path) -> None:
     link.symlink_to("/etc/machine-id")
     _machines_host.make_individual(str(tmp_path))
     assert link.is_symlink()
+
+
+def test_a_step_that_was_done_with_a_warning_is_done() -> None:
+    def warned(steps: t.Sequence[Step]) -> dict[str, Exception]:
+        return {steps[0].identity: UserWarning("it was killed")}
+
+    steps = plan(
+        Snapshot({name: Seen(image="directory", active="active") for name in NAMES}, frozenset()),
+        [Wanted(name, "stopped") for name in NAMES],
+    )
+    outcome = _machines_host.carry_out(steps, {"stop": warned})
+    assert outcome.done == list(steps) and not outcome.failed
+    assert [(step.subject, str(warning)) for step, warning in outcome.noted] == [
+        (NAMES[0], "it was killed")
+    ]

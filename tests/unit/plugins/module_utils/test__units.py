@@ -191,3 +191,28 @@ def test_only_a_unit_that_is_not_inactive_or_failed_runs() -> None:
         assert _units.UnitState(WEB, active=active).running
     for active in ("inactive", "failed"):
         assert not _units.UnitState(WEB, active=active).running
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("SIGKILL", 9),
+        ("hup", 1),
+        ("9", 9),
+        ("SIGRTMIN+4", 38),
+        ("RTMAX-1", 63),
+        (" sigterm ", 15),
+    ],
+)
+def test_a_signal_is_known_by_each_of_its_names(name: str, number: int) -> None:
+    assert _units.signal_number(name) == number
+    assert _units.signal_number(_units.signal_name(number)) == number
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "SIG", "SIGNONE", "0", "65", "-9", "RTMIN-1", "SIGRTMIN+99", "RTMAX-99", "9 9", "SIG_IGN"],
+)
+def test_what_is_no_signal_is_refused(name: str) -> None:
+    with pytest.raises(Failure, match="is no signal"):
+        _units.signal_number(name)
