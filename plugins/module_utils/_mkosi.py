@@ -243,7 +243,13 @@ def _caches(
     incremental += [f"{glob.escape(cache)}/*.cache*"] if cache else []
     return {
         "incremental": tuple(incremental),
-        "all": (f"{glob.escape(package)}/*",) if package else (),
+        # mkosi 14 empties its cache; newer ones leave the two directories in theirs.
+        "all": tuple(
+            f"{glob.escape(package)}/{below}"
+            for below in (("*",) if summary.old else ("cache/*", "lib/*"))
+        )
+        if package
+        else (),
     }
 
 
@@ -329,6 +335,9 @@ def _clean(step: Step) -> None:
 
 
 def _forget(step: Step) -> None:
+    for output in _mkosi_host.read_record(step.subject).outputs:
+        if output.startswith(f"{step.subject}/"):
+            _files.remove_empty_directory(os.path.dirname(output))
     _files.remove_empty_directory(step.subject)
     _mkosi_host.forget(step.subject)
 

@@ -33,6 +33,9 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 STAGE = ".#nspawn-machined-mkosi"
 """systemd takes no name that begins so for an image, and clears them away at boot."""
 
+WORKSPACES = "/var/tmp"
+"""Where mkosi works if it is not told otherwise: large, and open to ordinary users."""
+
 ANY_UNIT = "nspawn-machined-mkosi-*.service"
 TAIL = 20
 CONVERT_TIMEOUT = 3600
@@ -66,6 +69,14 @@ def stage_of(directory: str, root: str) -> str:
     return os.path.join(root, STAGE, _mkosi_host.identity(directory))
 
 
+def workspace_of(directory: str, stage: str, number: int) -> str:
+    """Where mkosi works. Newer ones refuse a place inside of their directory, and take this one."""
+    inside = f"{os.path.realpath(stage)}/".startswith(f"{os.path.realpath(directory)}/")
+    if inside and number > table.OLDEST:
+        return f"{WORKSPACES}/nspawn-machined-mkosi-{_mkosi_host.identity(directory)}"
+    return os.path.join(stage, "workspace")
+
+
 def unit_of(directory: str) -> str:
     return f"nspawn-machined-mkosi-{_mkosi_host.identity(directory)}.service"
 
@@ -83,6 +94,8 @@ def sweep(directory: str, stage: str) -> None:
     if not os.path.lexists(stage):
         return
     _detach_loops(stage)
+    # The stage goes last: it tells that there was something.
+    _transfer.remove_tree(workspace_of(directory, stage, table.NEWEST))
     _transfer.remove_tree(stage)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(stage))
@@ -134,15 +147,16 @@ def _prepare(build: Build) -> str:
     sweep(build.directory, build.stage)
     os.makedirs(os.path.dirname(build.stage), mode=0o711, exist_ok=True)
     os.mkdir(build.stage, 0o700)
-    for name in ("output", "workspace"):
-        path = os.path.join(build.stage, name)
-        os.mkdir(path, 0o755)
+    place = os.path.join(build.stage, "output")
+    workspace = workspace_of(build.directory, build.stage, build.mkosi.number)
+    for path, mode in ((place, 0o755), (workspace, 0o700)):
+        os.mkdir(path, mode)
         if build.user:
             owner = _user(build.user)
             os.chown(path, owner.pw_uid, owner.pw_gid)
     if build.user:
         os.chown(build.stage, _user(build.user).pw_uid, -1)
-    return os.path.join(build.stage, "output")
+    return place
 
 
 def uid_of(name: str) -> int:
@@ -174,7 +188,7 @@ def _mkosi(build: Build, place: str, phases: _progress.Phases) -> None:
 
 def command(build: Build, place: str) -> list[str]:
     """mkosi's command line. What is given here beats the configuration."""
-    workspace = os.path.join(build.stage, "workspace")
+    workspace = workspace_of(build.directory, build.stage, build.mkosi.number)
     words = ["mkosi", "--directory", build.directory, *["--force"] * (build.levels + 1)]
     if build.mkosi.number > table.OLDEST:
         words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]

@@ -63,7 +63,7 @@ class Request:
 
 
 def check(request: Request) -> None:
-    if not os.path.isabs(request.directory) or os.path.normpath(request.directory) == "/":
+    if not os.path.isabs(request.directory) or not os.path.normpath(request.directory).strip("/"):
         raise Failure(
             f"directory {request.directory!r}: expected the absolute path of a directory for the"
             " configuration, which is made when it is missing"
@@ -160,7 +160,8 @@ def held_back(request: Request, seen: Snapshot) -> bool:
 def _file_steps(request: Request, seen: Snapshot) -> list[Step]:
     steps = []
     for path, file in seen.files.items():
-        owner = seen.owner if file.secret else 0
+        # Who builds must be able to read it; what others may not read is theirs alone.
+        owner = 0 if file.mode & 0o004 else seen.owner
         found = seen.present.get(path)
         if found == (file.text, file.mode, owner):
             continue

@@ -44,3 +44,17 @@ def test_no_numbers_break_the_line(done: int, total: int | None, seconds: float)
 def test_what_is_no_progress_is_left_out() -> None:
     good = '{"doing": "pulling", "subject": "a", "done": 1, "seconds": 1}'
     assert [line["subject"] for line in parse(f'{good}\n{{"half\n[]\n{{}}\n')] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("Installing Debian", "building /srv/a: Installing Debian, 1:05"),
+        ("", "building /srv/a: 1:05"),
+        ("\x1b[2Jgone\r", "building /srv/a: [2Jgone, 1:05"),
+        ("x" * 500, f"building /srv/a: {'x' * 80}, 1:05"),
+    ],
+)
+def test_a_build_says_its_phase_and_for_how_long_it_runs(phase: str, words: str) -> None:
+    fields = {"doing": "building", "subject": "/srv/a", "done": 0, "seconds": 65.2}
+    assert sentence({**fields, "phase": phase}) == words
