@@ -65,6 +65,11 @@ def _temporary(path: str) -> str:
     return os.path.join(directory, f".{name}{TEMPORARY_SUFFIX}")
 
 
+def finished_name(name: str) -> str:
+    """What a file is called in the end, also when it is not whole yet."""
+    return name[1 : -len(TEMPORARY_SUFFIX)] if name.endswith(TEMPORARY_SUFFIX) else name
+
+
 def _create(path: str, directory_mode: int) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     _unlink(path)
@@ -98,6 +103,11 @@ def touch(path: str) -> None:
 def remove(path: str) -> None:
     """Remove a file and what a killed run left beside it; no error when there is none."""
     _unlink(path)
+    remove_unfinished(path)
+
+
+def remove_unfinished(path: str) -> None:
+    """Remove what a killed run left beside a file."""
     _unlink(_temporary(path))
 
 

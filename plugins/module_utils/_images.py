@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
 import re
@@ -56,7 +58,11 @@ _IMAGE_PATHS = "/org/freedesktop/machine1/image"
 
 def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
     """Read what the plan for these images needs to know."""
-    there = _machined.images()
+    owed = _owed()
+    there = {
+        name: dataclasses.replace(image, read_only=True) if "read_only" in owed[name] else image
+        for name, image in _machined.images().items()
+    }
     identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
     records = _records(there, identities)
     sources, problems = _look_at_sources(images, records, there)
@@ -67,13 +73,13 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         records=records,
         sources=sources,
         problems=problems,
-        used_by=_used(there) if _may_disturb(images, there) else {},
-        limits=_limits(images, there),
+        used_by=_used(there, owed) if _may_disturb(images, there) else {},
+        limits=_limits(images, there, owed),
         btrfs=_provenance.is_btrfs(_machined.MACHINES_DIRECTORY),
         pieces={
             image.rename_from: _pieces(image.rename_from) for image in images if image.rename_from
         },
-        leftovers=_leftovers(),
+        leftovers=_leftovers(there),
     )
 
 
@@ -101,21 +107,39 @@ def _may_disturb(images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Ima
     return False
 
 
-def _used(there: t.Mapping[str, _machined.Image]) -> dict[str, str]:
+def _owed() -> t.Mapping[str, t.Mapping[str, t.Any]]:
+    """What images must become, or be again, because a run was killed while it replaced them."""
+    found: dict[str, t.Mapping[str, t.Any]] = collections.defaultdict(dict)
+    for name, finished in _provenance.names().items():
+        begun = None if finished else _provenance.begun(name)
+        if begun:
+            found[name] = begun.owed
+    return found
+
+
+def _used(
+    there: t.Mapping[str, _machined.Image],
+    owed: t.Optional[t.Mapping[str, t.Mapping[str, t.Any]]] = None,
+) -> dict[str, str]:
+    """The machines that run from images, or would if nobody had stopped them for a while."""
     by_path = {image.path: name for name, image in there.items()}
-    used = {}
+    used = {name: debt["start"] for name, debt in (owed or {}).items() if "start" in debt}
     for name, machine in _machined.machines().items():
         used[by_path.get(machine.root, name)] = name
     return used
 
 
 def _limits(
-    images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Image]
+    images: t.Sequence[Wanted],
+    there: t.Mapping[str, _machined.Image],
+    owed: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> dict[str, t.Optional[int]]:
+    """The limits that shall be changed, and those that a replacement shall keep."""
+    subvolumes = {name for name, image in there.items() if image.type == "subvolume"}
     return {
-        image.name: limit_of(image.name)
+        image.name: owed[image.name].get("limit") or limit_of(image.name)
         for image in images
-        if image.limit is not None and image.name in there
+        if (image.limit is not None or image.update) and image.name in subvolumes
     }
 
 
@@ -143,30 +167,21 @@ def _drop_ins(name: str) -> str:
     return os.path.join(SYSTEM_DIRECTORY, f"{_machined.unit_of(name)}.d")
 
 
-def _leftovers() -> frozenset[str]:
-    root = _machined.MACHINES_DIRECTORY
+def _leftovers(there: t.Mapping[str, _machined.Image]) -> frozenset[str]:
+    """Images whose making, replacing or removing was cut off; not those that are worked on now."""
     try:
-        entries = os.listdir(root)
+        entries = os.listdir(_machined.MACHINES_DIRECTORY)
     except FileNotFoundError:
         entries = []
-    hidden = {e[len(REMOVED_PREFIX) :] for e in entries if e.startswith(REMOVED_PREFIX)}
-    cut_off = {name for name in _half_cloned(entries) if not _transfer.is_locked(name)}
-    return _transfer.leftovers(root) | hidden | cut_off
-
-
-def _half_cloned(entries: t.Iterable[str]) -> set[str]:
-    """Images that machined was cloning for us when it died.
-
-    Its temporary name is C(.#), the image's name and 16 hexadecimal digits. It is ours if we
-    had said before that we would make that image.
-    """
-    begun = {
-        name
-        for name, some in _provenance.records().items()
-        if any(not record.identity for record in some)
+    hidden = {
+        entry[len(prefix) :]
+        for prefix in (_transfer.STAGING, REMOVED_PREFIX)
+        for entry in entries
+        if entry.startswith(prefix)
     }
-    temporary = (re.fullmatch(r"\.#(.+)[0-9a-f]{16}", entry) for entry in entries)
-    return {match.group(1) for match in temporary if match} & begun
+    finished = _provenance.names()
+    said = {name for name in finished if not finished[name] or name not in there}
+    return frozenset(name for name in hidden | said if not _transfer.is_locked(name))
 
 
 def _look_at_sources(
@@ -343,13 +358,51 @@ def clear(name: str) -> None:
     with _transfer.locked(name):
         _transfer.sweep(name, root)
         entries = os.listdir(root)
-        for entry in entries:
-            if entry == f"{REMOVED_PREFIX}{name}":
-                _call("RemoveImage", "s", entry, timeout=REMOVE_TIMEOUT)
-        if name in _half_cloned(entries):
-            for entry in entries:
-                if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
-                    _transfer.remove_tree(os.path.join(root, entry))
+        if f"{REMOVED_PREFIX}{name}" in entries:
+            _call("RemoveImage", "s", f"{REMOVED_PREFIX}{name}", timeout=REMOVE_TIMEOUT)
+        begun = _provenance.begun(name)
+        if begun and not begun.identity:
+            _remove_half_clone(name, entries)
+        _settle(name, begun)
+
+
+def _remove_half_clone(name: str, entries: t.Iterable[str]) -> None:
+    """What machined was cloning for us when it died.
+
+    Its temporary name is C(.#), the image's name and 16 hexadecimal digits. It is ours if we
+    had said before that we would make that image.
+    """
+    for entry in entries:
+        if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
+            _transfer.remove_tree(os.path.join(_machined.MACHINES_DIRECTORY, entry))
+
+
+def _settle(name: str, begun: t.Optional[_provenance.Provenance]) -> None:
+    """Finish what a killed run had begun, as far as its image is there."""
+    image = _machined.images().get(name)
+    record = _provenance.read(name, image.path) if image else None
+    owed = begun.owed if begun else {}
+    try:
+        if image is None:
+            _provenance.forget(name)
+        elif record and (record.owed or "read_only" not in owed):
+            _finish(name, record)
+        else:
+            if "read_only" in owed:
+                _set_read_only(name, True)  # the old one, made writable to be replaced
+            _provenance.take_back(name)
+    finally:
+        if "start" in owed:
+            _start(owed["start"])
+
+
+def _finish(name: str, record: _provenance.Provenance) -> None:
+    """Give an image what it is owed, and say that it is done."""
+    if "limit" in record.owed:
+        _set_limit(name, record.owed["limit"])
+    if "read_only" in record.owed:
+        _set_read_only(name, True)
+    _provenance.write(name, dataclasses.replace(record, owed={}))
 
 
 def make(
@@ -357,10 +410,16 @@ def make(
     source: _sources.Source,
     version: int,
     timeout: float,
+    *,
     old: t.Optional[str] = None,
     parent: t.Optional[str] = None,
+    owed: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> None:
-    """Make an image from a source, or replace one: whole or not at all."""
+    """Make an image from a source, or replace one: whole or not at all.
+
+    O(owed) is what the new image must become before it is done. A machine that is to be started
+    again is stopped only when everything is ready.
+    """
     root = os.path.dirname(old) if old else _machined.MACHINES_DIRECTORY
     with _transfer.stage(name, root) as place:
         made, found = _transfer.make(source, place, version, timeout)
@@ -376,10 +435,29 @@ def make(
             parent=parent,
             digest=found.digest,
             identity=_provenance.identity_of(made),
+            owed=owed or {},
         )
         _provenance.begin(name, record)
-        _transfer.publish(made, place, old)
-        _provenance.write(name, record)
+        with _stopped(record.owed.get("start")):
+            _transfer.publish(made, place, old)
+            _finish(name, record)
+
+
+@contextlib.contextmanager
+def _stopped(machine: t.Optional[str]) -> t.Iterator[None]:
+    """Have a machine stopped for a while, whatever happens meanwhile."""
+    if machine is None:
+        yield
+        return
+    _run.run(["systemctl", "stop", "--", _machined.unit_of(machine)], timeout=180)
+    try:
+        yield
+    finally:
+        _start(machine)
+
+
+def _start(machine: str) -> None:
+    _run.run(["systemctl", "start", "--", _machined.unit_of(machine)], timeout=180)
 
 
 def _make(step: Step) -> None:
@@ -388,19 +466,6 @@ def _make(step: Step) -> None:
 
 
 def _replace(step: Step) -> None:
-    a = step.arguments
-    if a["machine"] is None:
-        _make_anew(step)
-        return
-    unit = _machined.unit_of(a["machine"])
-    _run.run(["systemctl", "stop", "--", unit], timeout=180)
-    try:
-        _make_anew(step)
-    finally:
-        _run.run(["systemctl", "start", "--", unit], timeout=180)
-
-
-def _make_anew(step: Step) -> None:
     a = step.arguments
     source, parent = a.get("source"), None
     if source is None:
@@ -412,7 +477,15 @@ def _make_anew(step: Step) -> None:
             file=image.path,
             format="raw" if image.type == "raw" else "directory",
         )
-    make(step.subject, source, a["version"], a["timeout"], a["old"], parent)
+    make(
+        step.subject,
+        source,
+        a["version"],
+        a["timeout"],
+        old=a["old"],
+        parent=parent,
+        owed=a["owed"],
+    )
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
@@ -452,7 +525,7 @@ def told(
 
 def _told_record(record: _provenance.Provenance) -> dict[str, t.Any]:
     fields = dataclasses.asdict(record)
-    del fields["identity"], fields["parent"]
+    del fields["identity"], fields["parent"], fields["owed"]
     return {**fields, "names": list(record.names)}
 
 

@@ -201,6 +201,8 @@ def drift(
     source = seen.sources.get(image.name)
     if source is None:
         return None  # it could not be looked at; C(problems) says why
+    if source.checksum and source.checksum == record.checksum:
+        return None  # wherever it lies now
     if (record.kind, record.source) != (source.kind, source.location):
         return f"it came from {record.source} ({record.kind})"
     return _drift_of_source(source, record)
@@ -222,8 +224,6 @@ def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[
     if source.digest is not None:
         return None if source.digest == record.digest else "it was built anew since"
     if source.checksum and record.checksum:
-        if source.checksum == record.checksum:
-            return None
         return f"its source has {source.checksum} now, and had {record.checksum}"
     for what, now, then in (
         ("ETag", source.etag, record.etag),
@@ -312,7 +312,7 @@ def _present(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> list
     elif image.rename_from is not None:
         steps = _finish_rename(image, seen)
     elif image.update and drift(image, seen, renewed):
-        steps = [_replace(image, seen, there, renewed)]
+        return [_replace(image, seen, there, renewed)]
     else:
         steps = []
     return steps + _properties(image, seen, there, steps)
@@ -406,11 +406,12 @@ def _replace(
         )
     if not image.force:
         _refuse_when_used(image.name, seen, "replaced", "; or force: true stops it meanwhile")
+    owed = _kept(image, seen, there)
     arguments: dict[str, t.Any] = {
         "version": seen.version,
         "timeout": image.timeout,
         "old": there.path,
-        "machine": seen.used_by.get(image.name),
+        "owed": {**owed, "start": seen.used_by[image.name]} if image.name in seen.used_by else owed,
     }
     if image.clone_from is not None:
         if image.clone_from not in seen.images and image.clone_from not in renewed:
@@ -421,16 +422,29 @@ def _replace(
         arguments["source"] = _readable(image, seen)
         after = _shown(arguments["source"])
     record = seen.records.get(image.name)
-    before = {"source": record.source, "checksum": record.checksum} if record else {}
+    origin = {"source": record.source, "checksum": record.checksum} if record else {}
+    was = {"limit": _size_shown(seen.limits.get(image.name)), "read_only": there.read_only}
     return Step(
         "replace image",
         image.name,
         arguments,
-        before=before,
-        after=after,
+        before={**origin, **{what: was[what] for what in owed}},
+        after={**after, **owed},
         needs=_after_sweep(image.name)
         | (_parent_steps(image.clone_from) if image.clone_from else frozenset()),
     )
+
+
+def _kept(image: Wanted, seen: Snapshot, there: _machined.Image) -> dict[str, t.Any]:
+    """What the new image must be because it is wanted so, or because the old one is."""
+    limit = seen.limits.get(image.name) if image.limit is None else image.limit
+    kept: dict[str, t.Any] = {}
+    if limit is not None and limit != NO_LIMIT:
+        _refuse_limit(image, seen, new=True)
+        kept["limit"] = limit
+    if there.read_only if image.read_only is None else image.read_only:
+        kept["read_only"] = True
+    return kept
 
 
 # --- renaming -------------------------------------------------------------------------------
@@ -494,16 +508,10 @@ def _properties(
 def _limit(image: Wanted, seen: Snapshot, made: bool, before: frozenset[str]) -> list[Step]:
     if image.limit is None:
         return []
-    there = seen.images.get(image.name)
-    if not seen.btrfs or (there and not made and there.type != "subvolume"):
-        kind = f"a {there.type}" if there else "no subvolume"
-        raise Failure(
-            f"image {image.name}: a limit needs a subvolume of btrfs, but it is {kind}. Leave "
-            "limit out, or put /var/lib/machines on btrfs"
-        )
     now = None if made else seen.limits.get(image.name)
     if (NO_LIMIT if now is None else now) == image.limit:
         return []
+    _refuse_limit(image, seen, new=made)
     return [
         Step(
             "limit image",
@@ -514,6 +522,27 @@ def _limit(image: Wanted, seen: Snapshot, made: bool, before: frozenset[str]) ->
             needs=before,
         )
     ]
+
+
+def _refuse_limit(image: Wanted, seen: Snapshot, *, new: bool) -> None:
+    kind = _type_of_new(image, seen) if new else seen.images[image.name].type
+    if kind != "subvolume":
+        raise Failure(
+            f"image {image.name}: a limit needs a subvolume of btrfs, but its type "
+            f"{'would be' if new else 'is'} {kind}. Say limit: none, or give it a tar or a "
+            "directory on a /var/lib/machines that is btrfs"
+        )
+
+
+def _type_of_new(image: Wanted, seen: Snapshot) -> str:
+    """What an image will be; of one whose origin is made by the same plan, the usual."""
+    source = seen.sources.get(image.name)
+    origin = seen.images.get(image.rename_from or image.clone_from or "")
+    if image.rename_from is not None and origin:
+        return origin.type
+    if (source and source.format == "raw") or (origin and origin.type == "raw"):
+        return "raw"
+    return "subvolume" if seen.btrfs else "directory"
 
 
 def _size_shown(size: t.Optional[int]) -> t.Union[int, str]:
@@ -527,23 +556,21 @@ def _read_only(
     made: bool,
     before: frozenset[str],
 ) -> list[Step]:
-    renamed = image.rename_from is not None and there is None
-    origin = seen.images.get(image.rename_from or "") if renamed else there
-    was = origin.read_only if origin else False
-    now = was if renamed or not made else False
-    want = was if image.read_only is None else image.read_only
+    origin = there or seen.images.get(image.rename_from or "")
+    now = origin.read_only if origin else False
+    if image.read_only in (None, now):
+        return []
     if image.clone_from is not None and there is None:
         return []  # machined makes the clone as it shall be
-    if want == now:
-        return []
-    if not made and not renamed:
-        _refuse_when_used(image.name, seen, "made read-only" if want else "made writable")
+    if not made:
+        done = "made read-only" if image.read_only else "made writable"
+        _refuse_when_used(image.name, seen, done)
     return [
         Step(
-            "make read-only image" if want else "make writable image",
+            "make read-only image" if image.read_only else "make writable image",
             image.name,
-            before={"read_only": was},
-            after={"read_only": want},
+            before={"read_only": now},
+            after={"read_only": image.read_only},
             needs=before,
         )
     ]
@@ -588,7 +615,9 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
         problem = seen.problems.get(image.name)
         if problem and image.name in seen.images:
             said.append(f"image {image.name} is there, but its source: {problem}")
-        reason = drift(image, seen) if image.name in seen.images else None
+        # A clone goes its own way; that its parent does too is told, but not at each run.
+        told = image.name in seen.images and image.clone_from is None
+        reason = drift(image, seen) if told else None
         if reason and image.name not in changed and image.name in seen.records:
             said.append(f"image {image.name} was left as it is: {reason}. update: true replaces it")
     return said

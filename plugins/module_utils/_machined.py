@@ -27,7 +27,8 @@ IMAGE_DIRECTORIES = (
     "/usr/lib/machines",
 )
 NAME_LIMIT = 64
-IMAGE_NAME_LIMIT = 255
+# What it is called while machined clones it begins with .# and ends in 16 more characters.
+IMAGE_NAME_LIMIT = 255 - 18
 # machined's word for "nobody knows" and "no limit": the largest number of 64 bits.
 UNKNOWN = 2**64 - 1
 

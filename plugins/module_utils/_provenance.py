@@ -19,7 +19,7 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _memory
+from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory
 
 DIRECTORY = _memory.of("images")
 
@@ -54,6 +54,8 @@ class Provenance:
     """The names that the image had before."""
     identity: str = ""
     """The file system object that the record is about; nothing while it is being made."""
+    owed: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """What is still to be done to it: C(limit), C(read_only), C(start) of a machine."""
 
 
 def identity_of(path: str) -> str:
@@ -152,12 +154,37 @@ def begin(name: str, record: Provenance) -> None:
 def write(name: str, record: Provenance) -> None:
     """Say what an image is."""
     _write(_file(name, "json"), record)
+    take_back(name)
+
+
+def begun(name: str) -> t.Optional[Provenance]:
+    """What an image was to become, as long as nobody has said that it did."""
+    return _load(_file(name, "next"))
+
+
+def take_back(name: str) -> None:
+    """Forget what an image was to become: it has done so, or never will."""
+    _files.remove_unfinished(_file(name, "json"))
     _memory.forget(_file(name, "next"))
 
 
 def forget(name: str) -> None:
+    take_back(name)
     _memory.forget(_file(name, "json"))
-    _memory.forget(_file(name, "next"))
+
+
+def names() -> dict[str, bool]:
+    """The images that something is said of, and whether all of that is finished."""
+    try:
+        files = os.listdir(DIRECTORY)
+    except FileNotFoundError:
+        return {}
+    found: dict[str, bool] = {}
+    for file in files:
+        said = _files.finished_name(file)
+        name, _dot, kind = said.rpartition(".")
+        found[name] = found.get(name, True) and (said, kind) == (file, "json")
+    return found
 
 
 def rename(old: str, new: str) -> None:

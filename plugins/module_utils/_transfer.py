@@ -11,7 +11,7 @@ starts. importd is left out of it, because it
   - turns on the quotas of the whole btrfs,
   - keeps a second, hidden copy of what it pulls and stumbles over it at the next pull.
 
-An image is made in C(/var/lib/machines/.#nspawn-machined/NAME/). systemd does not take names
+An image is made in C(/var/lib/machines/.#nspawn-machined.NAME/). systemd does not take names
 that begin with C(.#) for images, and removes what bears them at the next boot.
 """
 
@@ -41,7 +41,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-STAGING = ".#nspawn-machined"
+STAGING = ".#nspawn-machined."
 LOCKS = "/run/nspawn.machined/locks"
 LOCK_PATIENCE = 60
 CHUNK = 1 << 18
@@ -104,13 +104,12 @@ class Stage:
 
 
 def staging_of(name: str, root: str) -> str:
-    return os.path.join(root, STAGING, name)
+    return os.path.join(root, f"{STAGING}{name}")
 
 
 @contextlib.contextmanager
 def stage(name: str, root: str) -> t.Iterator[Stage]:
     """An empty place for an image, taken away again in the end, whatever happened."""
-    os.makedirs(os.path.join(root, STAGING), mode=0o700, exist_ok=True)
     with locked(name) as lock:
         place = Stage(name, root, lock)
         remove_tree(place.directory)
@@ -124,17 +123,6 @@ def stage(name: str, root: str) -> t.Iterator[Stage]:
 def sweep(name: str, root: str) -> None:
     """Remove what is or was being made for an image."""
     remove_tree(staging_of(name, root))
-    with contextlib.suppress(OSError):
-        os.rmdir(os.path.join(root, STAGING))
-
-
-def leftovers(root: str) -> frozenset[str]:
-    """Names of images that a killed run was making; not those that one is making now."""
-    try:
-        names = os.listdir(os.path.join(root, STAGING))
-    except FileNotFoundError:
-        return frozenset()
-    return frozenset(name for name in names if not is_locked(name))
 
 
 @contextlib.contextmanager

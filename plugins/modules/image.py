@@ -104,8 +104,9 @@ options:
   update:
     description:
       - Whether to replace the image, whole or not at all, when its source has changed. Settings,
-        drop-ins and enablement stay.
+        drop-ins, enablement, the limit and whether it is read-only stay.
       - Otherwise a changed source is told in RV(drift) and a warning.
+      - That the parent of a clone was replaced is told in RV(drift) alone.
     type: bool
     default: false
   force:

@@ -109,8 +109,9 @@ options:
       update:
         description:
           - Whether to replace the image, whole or not at all, when its source has changed.
-            Settings, drop-ins and enablement stay.
+            Settings, drop-ins, enablement, the limit and whether it is read-only stay.
           - Otherwise a changed source is told in RV(images[].drift) and a warning.
+          - That the parent of a clone was replaced is told in RV(images[].drift) alone.
         type: bool
         default: false
       force:

@@ -133,10 +133,17 @@ def test_an_image_that_a_machine_runs_from_is_left_alone(entry: Wanted) -> None:
 
 
 def test_a_limit_needs_a_subvolume() -> None:
-    with pytest.raises(Failure, match="it is a directory"):
+    with pytest.raises(Failure, match="its type is directory"):
         plan(host(image("web", kind="directory")), [Wanted("web", limit=1)])
-    with pytest.raises(Failure, match="needs a subvolume"):
+    with pytest.raises(Failure, match="its type would be directory"):
         plan(host(image("a"), btrfs=False), [Wanted("web", clone_from="a", limit=1)])
+    with pytest.raises(Failure, match="its type would be raw"):
+        plan(host(sources={"web": source(format="raw")}), [Wanted("web", url=URL, limit=1)])
+
+
+def test_what_has_no_limit_need_not_be_a_subvolume() -> None:
+    seen = host(image("web", kind="directory"), btrfs=False)
+    assert plan(seen, [Wanted("web", limit=NO_LIMIT)]) == ()
 
 
 # --- what is planned ------------------------------------------------------------------------
@@ -193,7 +200,50 @@ def test_an_update_replaces_and_keeps_what_is_read_only_read_only() -> None:
         sources={"web": source(etag='"2"')},
     )
     steps = plan(seen, [Wanted("web", url=URL, update=True)])
-    assert said(steps) == ["replace image web", "make read-only image web"]
+    assert said(steps) == ["replace image web"]
+    assert steps[0].arguments["owed"] == {"read_only": True}
+
+
+def test_an_update_keeps_the_limit_of_the_image_unless_another_one_is_wanted() -> None:
+    seen = host(
+        image("web"),
+        records={"web": record()},
+        sources={"web": source(etag='"2"')},
+        limits={"web": 5},
+    )
+
+    def owed(**fields: t.Any) -> t.Mapping[str, t.Any]:
+        (step,) = plan(seen, [Wanted("web", url=URL, update=True, **fields)])
+        return t.cast("t.Mapping[str, t.Any]", step.arguments["owed"])
+
+    assert owed() == {"limit": 5}
+    assert owed(limit=7, read_only=True) == {"limit": 7, "read_only": True}
+    assert owed(limit=NO_LIMIT) == {}
+
+
+def test_a_limited_image_is_not_replaced_by_what_cannot_be_limited() -> None:
+    seen = host(
+        image("web"),
+        records={"web": record()},
+        sources={"web": source(etag='"2"', format="raw")},
+        limits={"web": 5},
+    )
+    with pytest.raises(Failure, match="its type would be raw"):
+        plan(seen, [Wanted("web", url=URL, update=True)])
+    assert said(plan(seen, [Wanted("web", url=URL, update=True, limit=NO_LIMIT)])) == [
+        "replace image web"
+    ]
+
+
+def test_a_machine_that_is_stopped_by_force_is_owed_a_start() -> None:
+    seen = host(
+        image("web"),
+        records={"web": record()},
+        sources={"web": source(etag='"2"')},
+        used_by={"web": "web"},
+    )
+    (step,) = plan(seen, [Wanted("web", url=URL, update=True, force=True)])
+    assert step.arguments["owed"] == {"start": "web"}
 
 
 def test_clones_are_replaced_with_their_parent_when_they_shall_be_updated() -> None:
@@ -275,6 +325,23 @@ def test_drift_is_a_warning_when_the_image_is_left_as_it_is() -> None:
     assert "update: true replaces it" in warning
 
 
+def test_a_clone_of_what_was_replaced_is_told_without_a_warning() -> None:
+    seen = host(
+        image("trixie"),
+        image("web"),
+        records={"web": Provenance("clone", "trixie", 0.0, parent="subvolume:0", identity="s")},
+    )
+    entry = Wanted("web", clone_from="trixie")
+    assert drift(entry, seen) == "trixie has been replaced since it was cloned"
+    assert warnings(seen, [entry], ()) == []
+
+
+def test_the_same_bytes_from_elsewhere_are_no_drift() -> None:
+    moved = source(kind="upload", location="/home/else/a.tar", checksum=record().checksum)
+    seen = host(image("web"), records={"web": record()}, sources={"web": moved})
+    assert drift(Wanted("web", path="/home/else/a.tar"), seen) is None
+
+
 def test_what_is_not_verified_is_a_warning() -> None:
     seen = host(sources={"a": source(), "b": source(verified="checksum")})
     entries = [Wanted("a", url=URL), Wanted("b", url=URL)]
@@ -338,6 +405,10 @@ class Model:
             self.clone(step, fresh=False)
         else:
             self._from_source(step)
+        owed = step.arguments["owed"]
+        self.limits[step.subject] = owed.get("limit")
+        there = self.images[step.subject]
+        self.images[step.subject] = dataclasses.replace(there, read_only="read_only" in owed)
 
     def _from_source(self, step: Step) -> None:
         found = step.arguments["source"]

@@ -85,3 +85,32 @@ def test_a_link_has_no_identity(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     assert _provenance.identity_of(str(tmp_path / "link")) == ""
     assert _provenance.identity_of(str(tmp_path / "none")) == ""
+
+
+def test_what_was_begun_is_not_finished_until_it_is_written_or_taken_back(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    _provenance.write("other", RECORD)
+    _provenance.begin("image", RECORD)
+    assert _provenance.begun("image") == RECORD
+    assert _provenance.names() == {"image": False, "other": True}
+    _provenance.write("image", known(tmp_path / "image"))
+    assert _provenance.begun("image") is None
+    assert _provenance.names() == {"image": True, "other": True}
+    _provenance.begin("image", RECORD)
+    _provenance.take_back("image")
+    assert _provenance.names() == {"image": True, "other": True}
+
+
+def test_a_record_that_was_not_written_to_its_end_is_not_finished(tmp_path: Path) -> None:
+    _provenance.write("image", RECORD)
+    unfinished = tmp_path / "state" / "images" / ".image.json.nspawn-machined-new"
+    unfinished.write_text("{")
+    assert _provenance.names() == {"image": False}
+    _provenance.write("image", RECORD)
+    assert not unfinished.exists() and _provenance.names() == {"image": True}
+
+
+def test_what_an_image_is_owed_is_remembered() -> None:
+    _provenance.begin("image", dataclasses.replace(RECORD, owed={"limit": 5, "read_only": True}))
+    begun = _provenance.begun("image")
+    assert begun is not None and begun.owed == {"limit": 5, "read_only": True}
