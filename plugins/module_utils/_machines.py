@@ -17,7 +17,11 @@ import json
 import typing as t
 from signal import SIGKILL
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings, _units
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _machines_drift,
+    _settings,
+    _units,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._machined import unit_of
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     Failure,
@@ -97,6 +101,7 @@ class Record:
     """The file system object that is its image; empty until the clone was seen to be whole."""
     owner: t.Optional[str] = None
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    declared: _machines_drift.Declared = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,8 +353,14 @@ class _Draft:
             made = dataclasses.replace(old, identity=self.seen.identity)
         else:
             made = old
+        wanted = self.wanted
         new = dataclasses.replace(
-            made, owner=self.wanted.owner, variables=dict(self.wanted.variables)
+            made,
+            owner=wanted.owner,
+            variables=dict(wanted.variables),
+            declared=_machines_drift.declared(
+                wanted.state, wanted.enabled, self._exact_settings(), wanted.unit
+            ),
         )
         if new != old:
             self._step("record", before=_shown(old), after=_shown(new), record=new)
@@ -397,14 +408,20 @@ class _Draft:
         """The text that the machine's settings shall have."""
         text = self._settings_after_clone()
         path = _settings.path_of(self.name)
-        given = self.wanted.settings
-        users = _users(self.wanted.users, given)
-        if given is not None:
-            exactly = _settings.with_defaults(given).updated(users)
+        exactly = self._exact_settings()
+        if exactly is not None:
             return _settings.merge(text, exactly, exclusive=True, what=path)
+        users = _users(self.wanted.users, None)
         if text is None and (users or not self._counts_elsewhere):
             text = _settings.merge(None, _settings.DEFAULTS)
         return _settings.merge(text, users, what=path) if text is not None and users else text
+
+    def _exact_settings(self) -> t.Optional[_settings.Settings]:
+        """All that the settings shall say; nothing when that was left open."""
+        given = self.wanted.settings
+        if given is None:
+            return None
+        return _settings.with_defaults(given).updated(_users(self.wanted.users, given))
 
     @property
     def _counts_elsewhere(self) -> bool:

@@ -17,6 +17,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _bus,
     _files,
     _machined,
+    _machines_drift,
     _machines_record,
     _settings,
     _units,
@@ -91,6 +92,7 @@ class _Look:
             "os": self.os(),
             "drop_ins": list(self.unit.drop_ins),
             **self.settings(),
+            **self.drift(),
         }
         if self.wishes.stats:
             fields["stats"] = self.stats()
@@ -166,6 +168,20 @@ class _Look:
             return _units.younger_than_start(self.unit.name, files)
         drop_in = _files.read(_units.drop_in_path(self.unit.name))
         return started != digest(settings, drop_in)
+
+    def drift(self) -> Fields:
+        """Where it differs from what was declared for it, if anything was."""
+        record = _machines_record.read(self.name)
+        if record is None or not record.declared:
+            return {}
+        found = _machines_drift.drift(
+            record.declared,
+            state=self.state(),
+            enabled=self.unit.enabled,
+            settings=_files.read(_settings.path_of(self.name)),
+            unit=_files.read(_units.drop_in_path(self.unit.name)),
+        )
+        return {"drift": found}
 
     def stats(self) -> t.Optional[dict[str, t.Optional[float]]]:
         """What its unit has used; nothing where the host does not count it."""

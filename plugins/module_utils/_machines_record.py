@@ -54,6 +54,7 @@ def write(name: str, record: Record) -> None:
             "identity": record.identity,
             "owner": record.owner,
             "vars": dict(record.variables),
+            "declared": dict(record.declared),
         },
         indent=2,
         sort_keys=True,
@@ -78,6 +79,8 @@ def _parsed(path: str, text: str) -> Record:
             identity=str(fields["identity"]),
             owner=fields["owner"],
             variables=dict(fields["vars"]),
+            # Not kept by the first versions.
+            declared=dict(fields.get("declared") or {}),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(

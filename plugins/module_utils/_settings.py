@@ -124,7 +124,7 @@ def merge(
     A key without values goes. With O(exclusive) every key goes that is not wanted.
     """
     _check_safe(wanted, what)
-    return _ini.merge(existing or "", wanted, exclusive=exclusive, same=_same, what=what)
+    return _ini.merge(existing or "", wanted, exclusive=exclusive, same=same, what=what)
 
 
 def _check_safe(settings: Settings, what: str) -> None:
@@ -133,7 +133,8 @@ def _check_safe(settings: Settings, what: str) -> None:
             _ini.check_safe(section, key, value, what)
 
 
-def _same(place: Place, found: Values, wanted: Values) -> bool:
+def same(place: Place, found: Values, wanted: Values) -> bool:
+    """Whether two lists of values of a key mean the same to systemd."""
     return _meaning(place, found) == _meaning(place, wanted)
 
 

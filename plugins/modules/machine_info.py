@@ -56,6 +56,11 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ all.machines | rejectattr('state', 'equalto', 'running') | map(attribute='name') }}"
 
+- name: Name those that somebody has changed since they were declared
+  ansible.builtin.debug:
+    msg: "{{ all.machines | selectattr('drift', 'defined') | selectattr('drift')
+      | map(attribute='name') }}"
+
 - name: See what one of them uses and has said lately
   nspawn.machined.machine_info:
     name: web
@@ -137,6 +142,30 @@ machines:
       description: What is wrong with the file.
       type: str
       returned: when it cannot be read
+    drift:
+      description:
+        - What is not as M(nspawn.machined.machines) was asked for it the last time. Empty when all
+          of it is.
+      type: list
+      elements: dict
+      returned: when M(nspawn.machined.machines) looks after the machine
+      contains:
+        subject:
+          description: V(state), V(enabled), V(settings) or V(unit).
+          type: str
+          returned: always
+        key:
+          description: The section and key of a file, such as V(Network.Zone).
+          type: str
+          returned: always
+        declared:
+          description: What was asked for. Of a key its values, nothing when it shall not be there.
+          type: raw
+          returned: always
+        found:
+          description: What is there instead.
+          type: raw
+          returned: always
     restart_needed:
       description: Whether it runs with other settings than those that are there now.
       type: bool

@@ -319,6 +319,13 @@ def host_with(**machines: Seen) -> Snapshot:
     return Snapshot(machines, frozenset(TEMPLATES) | set(machines))
 
 
+def recorded(seen: Seen, wanted: Wanted) -> Seen:
+    """The same machine, after a run has noted what was declared for it."""
+    steps = plan(host_with(**{wanted.name: seen}), [wanted])
+    (record,) = [step.arguments["record"] for step in steps if step.verb == "record"]
+    return dataclasses.replace(seen, record=record)
+
+
 def verbs(steps: Plan) -> list[str]:
     return [step.identity for step in steps]
 
@@ -345,7 +352,19 @@ def test_machine_starts_without_looking_after_settings_or_records() -> None:
 
 def test_settings_of_a_machine_that_has_some_are_left_alone_when_none_are_given() -> None:
     wanted = Wanted("web", "started", declared=True)
-    assert plan(host_with(web=dataclasses.replace(RUNNING, settings="# hers\n")), [wanted]) == ()
+    hers = recorded(dataclasses.replace(RUNNING, settings="# hers\n"), wanted)
+    assert plan(host_with(web=hers), [wanted]) == ()
+
+
+def test_a_record_keeps_what_was_declared_and_a_change_by_hand_does_not_change_it() -> None:
+    wanted = Wanted("web", "started", declared=True, settings=ZONE, enabled=True, unit=UNITS[1])
+    seen = recorded(RUNNING, wanted)
+    assert seen.record is not None
+    assert seen.record.declared["state"] == "started"
+    assert seen.record.declared["settings"]["Network"] == {"Zone": ["web"]}
+    assert seen.record.declared["unit"] == {"Service": {"MemoryMax": ["1G"]}}
+    edited = dataclasses.replace(seen, settings="[Network]\nZone=db\n", enabled=False)
+    assert "record" not in {step.verb for step in plan(host_with(web=edited), [wanted])}
 
 
 def test_a_clone_keeps_the_settings_of_its_template() -> None:
@@ -369,14 +388,14 @@ def test_settings_that_were_edited_and_put_back_need_no_restart() -> None:
     wanted = Wanted("web", "started", declared=True, settings=NO_ZONE, restart="when_needed")
     text = next(s for s in plan(host_with(web=there), [wanted]) if s.verb == "write").after
     assert isinstance(text, str)
-    known = dataclasses.replace(there, started_with=digest(text, None))
+    known = dataclasses.replace(recorded(there, wanted), started_with=digest(text, None))
     assert [step.verb for step in plan(host_with(web=known), [wanted])] == ["write"]
 
 
 def test_a_machine_that_was_started_before_its_files_changed_is_restarted() -> None:
     stale = dataclasses.replace(RUNNING, edited_since=True)
     wanted = Wanted("web", "started", declared=True, restart="when_needed")
-    assert verbs(plan(host_with(web=stale), [wanted])) == ["restart web"]
+    assert verbs(plan(host_with(web=recorded(stale, wanted)), [wanted])) == ["restart web"]
 
 
 def test_rolling_numbers_the_groups_of_restarts() -> None:

@@ -39,6 +39,14 @@ records = st.builds(
     identity=st.text(),
     owner=st.none() | st.text(),
     variables=st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.booleans())),
+    declared=st.fixed_dictionaries(
+        {},
+        optional={
+            "state": st.sampled_from(["started", "stopped"]),
+            "enabled": st.booleans(),
+            "settings": st.dictionaries(st.text(), st.dictionaries(st.text(), st.lists(st.text()))),
+        },
+    ),
 )
 
 
@@ -49,6 +57,13 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     assert _machines_record.names() == ["web"]
     _machines_record.forget("web")
     assert _machines_record.read("web") is None and not _machines_record.names()
+
+
+def test_a_record_of_the_first_versions_is_read(places: Path) -> None:
+    (places / "RECORDS/web.json").write_text(
+        '{"made": true, "image": "trixie", "identity": "a", "owner": null, "vars": {}}'
+    )
+    assert _machines_record.read("web") == Record(made=True, image="trixie", identity="a")
 
 
 def test_a_record_is_for_root_alone(places: Path) -> None:
