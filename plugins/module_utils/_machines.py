@@ -465,10 +465,13 @@ class _Draft:
             reason = self.restart_reason() if seen.running else None
             if seen.frozen and (reason or not paused):
                 self._thaw()
-            if not seen.running:
-                self._start("start", before={"state": "stopped"})
-            elif reason:
+            if reason:
                 self._start("restart", before={"state": "started"}, reason=reason)
+            elif not seen.running:
+                self._start("start", before={"state": "stopped"})
+            elif seen.active == "activating" and wanted.wait == "booted":
+                # Somebody else has begun, or a run of ours was cut off. This waits for the end.
+                self._start("start", before={"state": "starting"})
             if paused and (reason or not seen.frozen):
                 self._step(
                     "freeze", after={"state": "paused"}, needs=self.steps[-1:], unit=self.unit

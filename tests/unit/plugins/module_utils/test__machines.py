@@ -133,9 +133,11 @@ class Host:
 @st.composite
 def seen_machines(draw: st.DrawFn) -> Seen:
     image = draw(st.sampled_from([None, "directory", "subvolume", "raw"]))
-    actives = ["inactive", "failed", "active", "deactivating"] if image else ["inactive"]
+    actives = (
+        ["inactive", "failed", "active", "activating", "deactivating"] if image else ["inactive"]
+    )
     active = draw(st.sampled_from(actives))
-    running = active == "active"
+    running = active in ("active", "activating")
     text, unit = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(UNITS))
     known = draw(st.sampled_from([None, digest(text, unit), "other"])) if running else None
     return Seen(
@@ -146,7 +148,7 @@ def seen_machines(draw: st.DrawFn) -> Seen:
         unit=unit,
         enabled=draw(st.booleans()),
         active=active,
-        frozen=running and draw(st.booleans()),
+        frozen=active == "active" and draw(st.booleans()),
         started_with=known,
         edited_since=running and draw(st.booleans()),
         record=draw(
@@ -403,6 +405,14 @@ def test_rolling_numbers_the_groups_of_restarts() -> None:
     wanted = [Wanted(name, "restarted") for name in "abc"]
     groups = [step.arguments["group"] for step in plan(snapshot, wanted, rolling=2)]
     assert groups == [0, 0, 1]
+
+
+def test_a_machine_that_is_starting_already_is_waited_for() -> None:
+    starting = dataclasses.replace(RUNNING, active="activating")
+    wanted = Wanted("web", "started")
+    assert verbs(plan(host_with(web=starting), [wanted])) == ["start web"]
+    patient = dataclasses.replace(wanted, wait="registered")
+    assert plan(host_with(web=starting), [patient]) == ()
 
 
 def test_only_a_machine_that_runs_is_killed() -> None:
