@@ -425,7 +425,9 @@ class _Draft:
 
     @property
     def _counts_elsewhere(self) -> bool:
-        return self.seen.settings_elsewhere and not self._clones
+        """Not for a machine of ours: a clone may have brought that file along."""
+        made = self._clones or (self.seen.record is not None and self.seen.record.made)
+        return self.seen.settings_elsewhere and not made
 
     def _settings_after_clone(self) -> t.Optional[str]:
         if self.seen.settings is None and self._clones:
@@ -462,11 +464,12 @@ class _Draft:
                 self._kill()
         elif wanted.state in ("started", "restarted", "paused"):
             paused = wanted.state == "paused"
-            reason = self.restart_reason() if seen.running else None
+            reason = self.restart_reason() if seen.stoppable else None
             if seen.frozen and (reason or not paused):
                 self._thaw()
             if reason:
-                self._start("restart", before={"state": "started"}, reason=reason)
+                before = {"state": "started" if seen.running else "stopping"}
+                self._start("restart", before=before, reason=reason)
             elif not seen.running:
                 self._start("start", before={"state": "stopped"})
             elif seen.active == "activating" and wanted.wait == "booted":
@@ -504,6 +507,8 @@ class _Draft:
         """Why a running machine is restarted, in words; nothing when it is left to run."""
         if self.wanted.state == "restarted":
             return "it was asked for"
+        if not self.seen.running:
+            return "it was still stopping"
         if self.wanted.restart == "always":
             return "restart is always"
         if self.wanted.restart != "when_needed":

@@ -419,7 +419,7 @@ def _started(state: UnitState, timeout: float, said: str, began: float) -> Outco
     if state.active in ("active", "reloading"):
         return Outcome("started", state)
     if state.active in ("activating", "deactivating") or state.job:
-        word, result = "timed out", "timeout"
+        word, result = "timed out", "timeout" if state.active == "activating" else ""
         message = f"{state.name} was not ready within {timeout:g} s (it is {state.active})"
     else:
         word, result = "failed", ""

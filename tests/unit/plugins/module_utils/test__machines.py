@@ -426,6 +426,13 @@ def test_a_machine_that_hangs_in_its_shutdown_is_stopped_and_killed_like_one_tha
         assert verbs(plan(host_with(web=hanging), [Wanted("web", state)])) == [f"{verb} web"]
 
 
+def test_a_machine_that_hangs_in_its_shutdown_is_stopped_before_it_is_started() -> None:
+    hanging = dataclasses.replace(RUNNING, active="deactivating")
+    for state in ("started", "restarted"):
+        (step,) = plan(host_with(web=hanging), [Wanted("web", state, force=True)])
+        assert step.identity == "restart web" and step.arguments["force"]
+
+
 def test_a_pause_ends_before_what_the_machine_must_be_awake_for() -> None:
     paused = dataclasses.replace(RUNNING, frozen=True)
     assert verbs(plan(host_with(web=paused), [Wanted("web", "killed")])) == ["thaw web", "kill web"]
