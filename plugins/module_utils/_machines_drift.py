@@ -90,7 +90,7 @@ def _in_file(
         yield _entry(subject, said, failure.message)
         return
     for section, key in dict.fromkeys(
-        [place for each in (wanted, there) for place, _ in each.places()]
+        [place for each in (wanted, there) for place, _value in each.places()]
     ):
         place = (section, key)
         if not same(place, there.values_of(*place), wanted.values_of(*place)):

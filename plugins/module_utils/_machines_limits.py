@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import fcntl
-import ipaddress
 import os
 import socket
 import struct
@@ -183,7 +182,7 @@ def check_zones(starts: t.Mapping[str, int]) -> None:
 
 def _addresses(prefix: int) -> int:
     """Without the first, the last and the host's own."""
-    return max(0, 2 ** (32 - prefix) - 3)
+    return max(0, (1 << (32 - prefix)) - 3)
 
 
 def _prefix_of(bridge: str) -> int:
@@ -194,7 +193,7 @@ def _prefix_of(bridge: str) -> int:
         except OSError:
             # Not there yet: the first machine of the zone makes it.
             return ZONE_PREFIX
-    return ipaddress.ip_network((0, socket.inet_ntoa(answer[20:24]))).prefixlen
+    return bin(int.from_bytes(answer[20:24], "big")).count("1")
 
 
 def _connected(bridge: str) -> int:

@@ -308,7 +308,7 @@ def carried_out(asked: Request, seen: Snapshot, steps: Plan) -> Snapshot:
         elif step.verb == "import image":
             there = images(NEW)
         elif step.verb == "replace image" and there:
-            there = images(NEW, read_only=there.images["web"].read_only)
+            there = images(NEW, read_only=step.arguments["owed"].get("read_only", False))
         elif step.verb in ("make read-only image", "make writable image") and there:
             record = there.records["web"]
             there = images(record.digest, read_only=step.verb == "make read-only image")
