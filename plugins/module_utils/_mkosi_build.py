@@ -63,6 +63,8 @@ class Build:
     levels: int = 0
     """How much of what was kept of earlier builds is thrown away: 1 incremental, 2 packages."""
     secrets: tuple[str, ...] = ()
+    ending: str = ""
+    """What mkosi 14 must be told to put behind the output's name; newer ones do so themselves."""
 
 
 def stage_of(directory: str, root: str) -> str:
@@ -193,7 +195,7 @@ def command(build: Build, place: str) -> list[str]:
     if build.mkosi.number > table.OLDEST:
         words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]
     else:
-        words += [f"--output={place}/{build.output}", f"--workspace-dir={workspace}"]
+        words += [f"--output={place}/{build.output}{build.ending}", f"--workspace-dir={workspace}"]
     return [*words, "build"]
 
 
@@ -245,7 +247,7 @@ def _without_secrets(build: Build, text: str) -> str:
 
 def phase_of(line: str) -> t.Optional[str]:
     """What mkosi says it begins with; nothing when the line is of something that it runs."""
-    found = re.match(r"‣\s*(.+?)…?\s*\Z", line)
+    found = re.match(r"‣\s*(?:\[[^\]]*\]\s*)?(.+?)…?\s*\Z", line)
     return found.group(1) if found else None
 
 
@@ -330,5 +332,5 @@ def clean(build: Build, levels: int) -> None:
     if build.destination and build.mkosi.number > table.OLDEST:
         argv.append(f"--output-directory={build.destination}")
     elif build.destination:
-        argv.append(f"--output={build.destination}/{build.output}")
+        argv.append(f"--output={build.destination}/{build.output}{build.ending}")
     _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)

@@ -22,6 +22,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_translate,
     _sources,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import Settings
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     Failure,
@@ -279,8 +280,16 @@ def _build(request: Request, seen: Snapshot) -> _mkosi_build.Build:
         qcow2=seen.beside.qcow2,
         compress_qcow2=seen.beside.compress_qcow2,
         keep_raw=request.import_as is not None,
+        ending=_ending(seen),
         secrets=tuple(one for one in (*secrets, *hashes) if one and len(one) > 5),
     )
+
+
+def _ending(seen: Snapshot) -> str:
+    if seen.mkosi.number > table.OLDEST or seen.format in _DIRECTORIES:
+        return ""
+    kind = seen.format if seen.format in ("tar", "cpio") else "raw"
+    return f".{kind}" if seen.compression == "none" else f".{kind}.{seen.compression}"
 
 
 def _build_step(request: Request, seen: Snapshot, needs: frozenset[str]) -> Step:

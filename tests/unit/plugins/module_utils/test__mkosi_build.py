@@ -61,6 +61,7 @@ def test_any_words_become_a_few_lines(text: str) -> None:
         ("‣ Building default image", "Building default image"),
         ("‣    Installing Debian…", "Installing Debian"),
         ("Get:1 http://archive.example.org trixie InRelease", None),
+        ("‣ [main]  Installing Debian", "Installing Debian"),
         ("‣", None),
     ],
 )

@@ -227,6 +227,33 @@ def test_what_a_killed_run_left_goes_even_if_nothing_is_built() -> None:
     assert said(plan(request(import_as="web"), seen)) == ["clear leftovers of build /srv/stage"]
 
 
+@pytest.mark.parametrize(
+    ("number", "kind", "compression", "ending"),
+    [
+        (14, "tar", "none", ".tar"),
+        (14, "tar", "xz", ".tar.xz"),
+        (14, "gpt_ext4", "none", ".raw"),
+        (14, "gpt_btrfs", "xz", ".raw.xz"),
+        (14, "plain_squashfs", "none", ".raw"),
+        (14, "subvolume", "none", ""),
+        (25, "tar", "xz", ""),
+        (25, "disk", "none", ""),
+    ],
+)
+def test_mkosi_14_is_told_the_ending_that_newer_ones_add(
+    number: int, kind: str, compression: str, ending: str
+) -> None:
+    seen = directory(
+        mkosi=Version(number, str(number)),
+        format=kind,
+        compression=compression,
+        destination=HERE,
+        outputs_there=False,
+    )
+    (step,) = plan(request(), seen)
+    assert step.arguments["build"].ending == ending
+
+
 # --- clean and absent ---
 
 
@@ -305,10 +332,9 @@ def carried_out(asked: Request, seen: Snapshot, steps: Plan) -> Snapshot:
             )
         elif step.verb == "clear leftovers of build":
             fields["stage_left"] = False
-        elif step.verb == "import image":
-            there = images(NEW)
-        elif step.verb == "replace image" and there:
-            there = images(NEW, read_only=step.arguments["owed"].get("read_only", False))
+        elif step.verb in ("import image", "replace image"):
+            assert isinstance(step.after, t.Mapping)
+            there = images(NEW, read_only=bool(step.after.get("read_only")))
         elif step.verb in ("make read-only image", "make writable image") and there:
             record = there.records["web"]
             there = images(record.digest, read_only=step.verb == "make read-only image")
