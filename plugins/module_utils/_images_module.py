@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images,
     _images_plan,
+    _images_verbs,
     _module,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
@@ -66,7 +67,7 @@ def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) 
             ]
         }
 
-    return _module.converge(module, plan, _images.VERBS, facts=facts)
+    return _module.converge(module, plan, _images_verbs.VERBS, facts=facts)
 
 
 def _drift(image: _images_plan.Wanted, seen: _images_plan.Snapshot) -> t.Optional[str]:

@@ -18,7 +18,7 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _files,
-    _images,
+    _images_verbs,
     _machined,
     _machines_record,
     _machines_start,
@@ -174,8 +174,8 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 def _clone(step: Step) -> None:
     name = step.subject
     if step.arguments["again"]:
-        _images.remove(name)
-    _images.clone(step.arguments["source"], name)
+        _images_verbs.remove(name)
+    _images_verbs.clone(step.arguments["source"], name)
     path = _machined.image_path(name)
     if os.path.isdir(path):
         make_individual(path)
@@ -203,7 +203,7 @@ def make_individual(root: str) -> None:
 
 
 def _remove(step: Step) -> None:
-    _images.remove(step.subject)
+    _images_verbs.remove(step.subject)
     _machines_record.forget_start(step.subject)
 
 

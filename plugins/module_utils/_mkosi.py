@@ -20,6 +20,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _files,
     _images,
     _images_plan,
+    _images_verbs,
     _machined,
     _mkosi_build,
     _mkosi_files,
@@ -321,7 +322,7 @@ def _import(step: Step) -> None:
             compression=_sources.by_name(path)[1],
             size=None if os.path.isdir(path) else os.path.getsize(path),
         )
-        _images.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
+        _images_verbs.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
     finally:
         if not build.destination:
             _mkosi_build.sweep(build.directory, build.stage)
@@ -343,7 +344,7 @@ def _forget(step: Step) -> None:
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
-    **_images.VERBS,
+    **_images_verbs.VERBS,
     "write": _write,
     "remove": _remove,
     "clear leftovers of build": lambda s: _mkosi_build.sweep(

@@ -106,6 +106,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images,
     _images_prune,
+    _images_verbs,
     _module,
 )
 
@@ -135,7 +136,7 @@ def main() -> t.NoReturn:
         )
         _images_prune.check(wanted)
         plan, kept = _images_prune.plan(_images.prune_snapshot(), wanted)
-        result = _module.converge(module, plan, _images.VERBS)
+        result = _module.converge(module, plan, _images_verbs.VERBS)
         return {**result, "removed": [step.subject for step in plan], "kept": kept}
 
     _module.run(module, body)

@@ -11,7 +11,11 @@ import signal
 import sys
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images, _plan
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _images,
+    _images_verbs,
+    _plan,
+)
 
 CALLS = ("open", "os.", "shutil.", "fcntl.", "subprocess.Popen", "ctypes.dlsym")
 
@@ -40,7 +44,7 @@ def converge(
     try:
         plan = _images.plan(_images.snapshot(images), images)
         ready()
-        failure = _plan.apply(plan, _images.VERBS).failure()
+        failure = _plan.apply(plan, _images_verbs.VERBS).failure()
     except _plan.Failure as failed:
         plan, failure = (), failed
     return {"plan": _plan.describe(plan), "failure": failure and failure.message}
