@@ -11,3 +11,5 @@ from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
 
 class ActionModule(_progress.ProgressAction):
     """Runs the module C(mkosi_image)."""
+
+    _supports_async = True

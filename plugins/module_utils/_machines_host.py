@@ -22,6 +22,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _machined,
     _machines_record,
     _machines_start,
+    _progress,
     _provenance,
     _settings,
     _units,
@@ -45,6 +46,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
 
 # A clone where the file system cannot snapshot is a copy: more of them would only wait longer.
 CLONES_AT_ONCE = 4
+# More names than these are only counted in a line about progress.
+NAMED = 3
 
 
 # --- look -----------------------------------------------------------------------------------
@@ -117,9 +120,18 @@ def _seen(
 # --- act ------------------------------------------------------------------------------------
 
 
-def carry_out(plan: Plan, batches: t.Optional[t.Mapping[str, Batch]] = None) -> Outcome:
+def carry_out(plan: Plan) -> Outcome:
+    """Carry out a plan, and say meanwhile how far it is."""
+    if not plan:
+        return Outcome()
+    with _progress.Phases("converging", "machines") as phases:
+        return carry_out_with(BATCHES, plan, phases.enter)
+
+
+def carry_out_with(
+    batches: t.Mapping[str, Batch], plan: Plan, tell: t.Callable[[str], None]
+) -> Outcome:
     """Carry out a plan, one verb after the other, each for all its machines."""
-    known = BATCHES if batches is None else batches
     outcome = Outcome()
     lost: set[str] = set()
     for (verb, group), steps in itertools.groupby(plan, key=_batch_of):
@@ -130,7 +142,8 @@ def carry_out(plan: Plan, batches: t.Optional[t.Mapping[str, Batch]] = None) -> 
                 lost.add(step.identity)
             else:
                 able.append(step)
-        failures = _safely(known[verb], able) if able else {}
+        tell(f"{verb} {_named(able)}")
+        failures = _safely(batches[verb], able) if able else {}
         for step in able:
             error = failures.get(step.identity)
             if error is None or isinstance(error, Warning):
@@ -141,6 +154,12 @@ def carry_out(plan: Plan, batches: t.Optional[t.Mapping[str, Batch]] = None) -> 
                 outcome.failed.append((step, error))
                 lost.add(step.identity)
     return outcome
+
+
+def _named(steps: t.Sequence[Step]) -> str:
+    """The machines of some steps, as long as one line can hold them."""
+    names = list(dict.fromkeys(step.arguments.get("machine", step.subject) for step in steps))
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} machines"
 
 
 def _batch_of(step: Step) -> tuple[str, int]:

@@ -21,7 +21,12 @@ author:
   - nspawn.machined contributors (@nspawn-machined)
 extends_documentation_fragment:
   - nspawn.machined.attributes
+  - nspawn.machined.attributes.action_plugin
 attributes:
+  async:
+    support: full
+    details:
+      - How far it has come is not shown then.
   check_mode:
     support: full
   diff_mode:

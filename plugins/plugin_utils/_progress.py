@@ -163,11 +163,16 @@ class ProgressAction(ActionBase):
     def run_module(
         self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
-        with self.watching(self._files_on_host):
+        # With async nobody waits, so nobody looks on.
+        alone = bool(self._task.async_val)
+        with contextlib.nullcontext() if alone else self.watching(self._files_on_host):
             return t.cast(
                 "dict[str, t.Any]",
                 self._execute_module(
-                    module_name=self._task.action, module_args=arguments, task_vars=task_vars
+                    module_name=self._task.action,
+                    module_args=arguments,
+                    task_vars=task_vars,
+                    wrap_async=alone and not self._connection.has_native_async,
                 ),
             )
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from .measure import Sample
 
 CASES = ("from nothing", "nothing to change", "one changed")
+HALF_RUNNING = "nothing to change, half of them running"
+ORDER = ("-", *CASES, HALF_RUNNING)
 
 
 def table(samples: Sequence[Sample]) -> str:
@@ -20,7 +22,7 @@ def table(samples: Sequence[Sample]) -> str:
         f"| {head} | module MiB |",
         "|---:|---|---|---:|---:|---:|---:|---:|",
     ]
-    for sample in sorted(samples, key=lambda s: (s.count, CASES.index(s.case) if s.count else 0)):
+    for sample in sorted(samples, key=lambda s: (s.count, ORDER.index(s.case))):
         each = f"{1000 * sample.wall / sample.count:.0f}" if sample.count else ""
         memory = f"{sample.memory / 1024:.0f}" if sample.memory else ""
         rows.append(
@@ -44,6 +46,12 @@ def budgets(samples: Sequence[Sample]) -> str:
             lines.append(f"- {count} from nothing: {nothing / script:.2f} x the script")
         if idle:
             lines.append(f"- {count}, nothing to change: {idle - empty:.2f} s beyond an empty play")
+        half = walls.get(("collection", HALF_RUNNING, count))
+        if half:
+            lines.append(
+                f"- {count} declared, half of them running: {half - empty:.2f} s beyond an empty"
+                " play"
+            )
         if idle and tasks:
             lines.append(
                 f"- {count}, nothing to change: {tasks / idle:.0f} x faster than task by task,"

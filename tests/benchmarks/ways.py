@@ -33,6 +33,15 @@ def collection(host: Host, machines: Sequence[str]) -> object:
     return host.playbook("collection", "-e", _variables(machines))
 
 
+def half_running(host: Host, machines: Sequence[str]) -> object:
+    """All are declared, every second one shall run."""
+    wanted = [
+        {"name": name, "image": TEMPLATE, "state": "stopped" if number % 2 else "started"}
+        for number, name in enumerate(machines)
+    ]
+    return host.playbook("collection", "-e", json.dumps({"bench_wanted": wanted}))
+
+
 def collection_weighed(host: Host, machines: Sequence[str]) -> object:
     """The same with an interpreter that writes down how much memory the module took."""
     interpreter = f"ansible_python_interpreter={host.weighing_interpreter()}"

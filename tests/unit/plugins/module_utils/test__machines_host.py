@@ -27,6 +27,10 @@ EVERYTHING = [
 FROM_NOTHING = plan(Snapshot({}, frozenset({"trixie"})), EVERYTHING)
 
 
+def silence(_phase: str) -> None:
+    """Nobody looks on."""
+
+
 class Batches:
     """Carries nothing out, but notes what it was given; some steps fail."""
 
@@ -46,7 +50,7 @@ class Batches:
 
 def test_each_verb_is_called_once_for_all_machines() -> None:
     batches = Batches(())
-    outcome = _machines_host.carry_out(FROM_NOTHING, batches.table)
+    outcome = _machines_host.carry_out_with(batches.table, FROM_NOTHING, silence)
     verbs = [verb for verb, _subjects in batches.calls]
     assert verbs == ["record", "clone", "write", "enable", "reload", "start"]
     assert dict(batches.calls)["start"] == NAMES
@@ -58,7 +62,7 @@ def test_each_verb_is_called_once_for_all_machines() -> None:
 @given(st.sets(st.sampled_from([step.identity for step in FROM_NOTHING])))
 def test_a_machine_that_fails_does_not_keep_another_from_being_started(failing: set[str]) -> None:
     failing -= {"reload systemd"}
-    outcome = _machines_host.carry_out(FROM_NOTHING, Batches(failing).table)
+    outcome = _machines_host.carry_out_with(Batches(failing).table, FROM_NOTHING, silence)
     touched = {step.arguments["machine"] for step in FROM_NOTHING if step.identity in failing}
     done = {step.identity for step in outcome.done}
     for name in NAMES:
@@ -71,7 +75,9 @@ def test_a_machine_that_fails_does_not_keep_another_from_being_started(failing: 
 
 
 def test_nothing_is_started_when_systemd_could_not_read_its_units() -> None:
-    outcome = _machines_host.carry_out(FROM_NOTHING, Batches({"reload systemd"}).table)
+    outcome = _machines_host.carry_out_with(
+        Batches({"reload systemd"}).table, FROM_NOTHING, silence
+    )
     assert [step.verb for step in outcome.skipped] == ["start"] * len(NAMES)
 
 
@@ -80,7 +86,7 @@ def test_a_batch_that_fails_as_a_whole_fails_for_each_of_its_machines() -> None:
         raise Failure("systemd is gone")
 
     table = {**Batches(()).table, "enable": broken}
-    outcome = _machines_host.carry_out(FROM_NOTHING, table)
+    outcome = _machines_host.carry_out_with(table, FROM_NOTHING, silence)
     assert [step.identity for step, _error in outcome.failed] == [f"enable {n}" for n in NAMES]
     assert outcome.done[-1].verb == "start"
 
@@ -90,7 +96,7 @@ def test_a_rolling_restart_leaves_the_rest_running_when_one_does_not_come_back()
     snapshot = Snapshot(dict.fromkeys(NAMES, running), frozenset(NAMES))
     steps = plan(snapshot, [Wanted(name, "restarted") for name in NAMES], rolling=2)
     batches = Batches({"restart n2"})
-    outcome = _machines_host.carry_out(steps, batches.table)
+    outcome = _machines_host.carry_out_with(batches.table, steps, silence)
     assert batches.calls == [("restart", ["n0", "n1"]), ("restart", ["n2", "n3"])]
     assert [step.subject for step in outcome.skipped] == ["n4", "n5"]
 
@@ -136,8 +142,25 @@ def test_a_step_that_was_done_with_a_warning_is_done() -> None:
         Snapshot({name: Seen(image="directory", active="active") for name in NAMES}, frozenset()),
         [Wanted(name, "stopped") for name in NAMES],
     )
-    outcome = _machines_host.carry_out(steps, {"stop": warned})
+    outcome = _machines_host.carry_out_with({"stop": warned}, steps, silence)
     assert outcome.done == list(steps) and not outcome.failed
     assert [(step.subject, str(warning)) for step, warning in outcome.noted] == [
         (NAMES[0], "it was killed")
     ]
+
+
+def test_each_verb_is_told_before_it_is_carried_out() -> None:
+    told: list[str] = []
+    _machines_host.carry_out_with(Batches(()).table, FROM_NOTHING, told.append)
+    assert told == [
+        "record 6 machines",
+        "clone 6 machines",
+        "write 6 machines",
+        "enable 6 machines",
+        "reload systemd",
+        "start 6 machines",
+    ]
+    told.clear()
+    few = plan(Snapshot({}, frozenset({"trixie"})), EVERYTHING[:2])
+    _machines_host.carry_out_with(Batches(()).table, few, told.append)
+    assert told[-1] == "start n0, n1"

@@ -1,0 +1,15 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The controller's part of the module C(machines): progress."""
+
+from __future__ import annotations
+
+from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
+
+
+class ActionModule(_progress.ProgressAction):
+    """Runs the module C(machines)."""
+
+    _supports_async = True
