@@ -234,6 +234,8 @@ def prune_snapshot() -> _images_prune.Snapshot:
 
 
 def _hidden() -> dict[str, _machined.Image]:
+    if not _machined.is_installed():
+        return {}
     (rows,) = _bus.call(_bus.MACHINED, "ListImages")
     found = {}
     for name, kind, read_only, created, modified, usage, _object in rows:

@@ -14,6 +14,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images,
     _images_plan,
     _images_verbs,
+    _machined,
     _module,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
@@ -40,12 +41,22 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """Bring all images of one call into their wanted state, side by side."""
+def converge(
+    module: AnsibleModule,
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    expected: t.Collection[str] = (),
+) -> dict[str, t.Any]:
+    """Bring all images of one call into their wanted state, side by side.
+
+    O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
+    """
     images = [_images_plan.wanted(_with_upload(entry)) for entry in entries]
     _images_plan.check_all(images)
+    if not module.check_mode:
+        _machined.require()
     seen = _images.snapshot(images)
-    plan = _images_plan.plan(seen, images)
+    plan = _images_plan.plan(seen, images, expected=expected if module.check_mode else ())
     missing = _images_plan.to_upload(plan)
     if missing and not module.check_mode:
         # Nothing was done: the action plugin uploads these and comes back.

@@ -241,11 +241,14 @@ def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[
 # --- the plan -------------------------------------------------------------------------------
 
 
-def plan(seen: Snapshot, images: t.Sequence[Wanted]) -> Plan:
-    """What to do, in an order in which a clone comes after its parent."""
+def plan(seen: Snapshot, images: t.Sequence[Wanted], *, expected: t.Collection[str] = ()) -> Plan:
+    """What to do, in an order in which a clone comes after its parent.
+
+    O(expected) are images that others make before the plan is carried out.
+    """
     check_all(images)
     steps: list[Step] = []
-    renewed: set[str] = set()
+    renewed = set(expected).difference(seen.images)
     for image in _parents_first(images):
         steps += _sweep(image.name, seen)
         if image.state == "absent":

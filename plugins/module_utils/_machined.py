@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _bus
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+from ansible_collections.nspawn.machined.plugins.module_utils._run import find, run
 
 MACHINES_DIRECTORY = "/var/lib/machines"
 # In machined's own order: the first one that has the name wins.
@@ -126,6 +126,19 @@ def unit_of(name: str) -> str:
 # --- what there is --------------------------------------------------------------------------
 
 
+def is_installed() -> bool:
+    return find("machinectl") is not None
+
+
+def require() -> None:
+    """Refuse to change a host that machined is not on. It can be looked at: it has no machines."""
+    if not is_installed():
+        raise Failure(
+            "systemd-machined is not on this host: install systemd-container (a part of systemd on "
+            "Arch), or let the role nspawn.machined.host do it"
+        )
+
+
 @functools.cache
 def systemd_version() -> int:
     """The version of systemd on this host, without what a distribution appends to it."""
@@ -138,6 +151,8 @@ def systemd_version() -> int:
 
 def images() -> dict[str, Image]:
     """All images, without hidden ones and the host's own tree."""
+    if not is_installed():
+        return {}
     (rows,) = _bus.call(_bus.MACHINED, "ListImages")
     return {row[0]: _image(row) for row in rows if not row[0].startswith(".")}
 
@@ -171,6 +186,8 @@ def image_path(name: str, kind: str = "directory") -> str:
 
 def registered() -> list[str]:
     """The names of all machines but the host itself."""
+    if not is_installed():
+        return []
     (rows,) = _bus.call(_bus.MACHINED, "ListMachines")
     return [row[0] for row in rows if not row[0].startswith(".")]
 

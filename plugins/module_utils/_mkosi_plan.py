@@ -149,6 +149,17 @@ def plan(request: Request, seen: Snapshot) -> Plan:
     return ordered([*files, build, *image])
 
 
+def plan_unseen(request: Request) -> Plan:
+    """What a mkosi that is not installed yet will do, as far as that can be told. Pure."""
+    if request.state == "clean":
+        return ()
+    build = Step("build", request.directory, after={"mkosi": "not installed yet"})
+    if request.import_as is None:
+        return (build,)
+    source = {"state": "present", "source": request.directory}
+    return (build, Step("import image", request.import_as, after=source, needs=identities(build)))
+
+
 def held_back(request: Request, seen: Snapshot) -> bool:
     """Whether the image is another than what would be built now, and shall stay so."""
     if not request.import_as or request.update or request.force or not seen.images:

@@ -129,6 +129,13 @@ options:
           - How many seconds making the image may take.
         type: float
         default: 1800
+  images_expected:
+    description:
+      - Images that earlier tasks of the same run make. In check mode, where those make nothing,
+        they count as being there.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: nspawn.machined.image
   - module: nspawn.machined.image_info
@@ -268,11 +275,18 @@ def main() -> t.NoReturn:
                 "required": True,
                 "options": _images_module.ARGUMENTS,
                 "mutually_exclusive": [_images_module.SOURCES],
-            }
+            },
+            "images_expected": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    _module.run(module, lambda: _images_module.converge(module, module.params["images"]))
+    parameters = module.params
+    _module.run(
+        module,
+        lambda: _images_module.converge(
+            module, parameters["images"], expected=parameters["images_expected"]
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -107,6 +107,18 @@ def test_a_clone_of_nothing_names_what_there_is() -> None:
         plan(host(image("trixie")), [Wanted("web", clone_from="trixy")])
 
 
+def test_an_image_that_others_make_before_can_be_cloned() -> None:
+    steps = plan(host(), [Wanted("web", clone_from="built")], expected=["built"])
+    assert said(steps) == ["clone image web"]
+
+
+def test_an_image_that_others_leave_alone_has_not_changed() -> None:
+    origin = Provenance("clone", "built", 0.0, parent="subvolume:1")
+    seen = host(image("built"), image("web"), records={"web": origin})
+    wish = [Wanted("web", clone_from="built", update=True)]
+    assert plan(seen, wish, expected=["built"]) == ()
+
+
 def test_a_problem_of_the_source_is_the_error_of_an_image_that_is_to_be_made() -> None:
     with pytest.raises(Failure, match="image web: 404"):
         plan(host(problems={"web": "404"}), [Wanted("web", url=URL)])
