@@ -12,20 +12,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _bus
+from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _images_class
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._run import find, run
 
-MACHINES_DIRECTORY = "/var/lib/machines"
-# In machined's own order: the first one that has the name wins.
-IMAGE_DIRECTORIES = (
-    "/etc/machines",
-    "/run/machines",
-    MACHINES_DIRECTORY,
-    "/var/lib/container",
-    "/usr/local/lib/machines",
-    "/usr/lib/machines",
-)
+MACHINES_DIRECTORY = _images_class.MACHINE.root
 NAME_LIMIT = 64
 # What it is called while machined clones it begins with .# and ends in 16 more characters.
 IMAGE_NAME_LIMIT = 255 - 18
@@ -37,7 +28,7 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image that machined finds. Times are in microseconds since 1970, 0 when unknown."""
+    """An image that systemd finds. Times are in microseconds since 1970, 0 when unknown."""
 
     name: str
     type: str
@@ -46,6 +37,7 @@ class Image:
     modified: int
     usage: t.Optional[int]
     path: str
+    image_class: str = _images_class.MACHINE.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +169,7 @@ def _known(number: int) -> t.Optional[int]:
 def image_path(name: str, kind: str = "directory") -> str:
     """Where an image lies. ListImages does not tell, and asking each one costs a process."""
     file = f"{name}.raw" if kind == "raw" else name
-    for directory in IMAGE_DIRECTORIES:
+    for directory in _images_class.MACHINE.directories:
         path = os.path.join(directory, file)
         if os.path.lexists(path):
             return path
