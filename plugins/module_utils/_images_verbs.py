@@ -27,6 +27,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _settings,
     _sources,
     _transfer,
+    _trees,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import Pieces
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
@@ -126,10 +127,10 @@ def _set_read_only(name: str, wanted: bool) -> None:
 
 def _set_limit(name: str, limit: int) -> None:
     """Set a limit through machined, which does not turn quotas on for it."""
-    _transfer.enable_quotas(_machined.MACHINES_DIRECTORY)
+    _trees.enable_quotas(_machined.MACHINES_DIRECTORY)
     _call("SetImageLimit", "st", name, str(limit))
     # What was not committed yet would be read as no limit.
-    _transfer.sync_btrfs(_machined.MACHINES_DIRECTORY)
+    _trees.sync_btrfs(_machined.MACHINES_DIRECTORY)
     end = time.monotonic() + LIMIT_PATIENCE
     while (found := _images.limit_of(name)) != (None if limit == _machined.UNKNOWN else limit):
         if time.monotonic() > end:
@@ -162,7 +163,7 @@ def _remove_half_clone(name: str, entries: t.Iterable[str]) -> None:
     """
     for entry in entries:
         if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
-            _transfer.remove_tree(os.path.join(_machined.MACHINES_DIRECTORY, entry))
+            _trees.remove(os.path.join(_machined.MACHINES_DIRECTORY, entry))
 
 
 def _settle(name: str, begun: t.Optional[_provenance.Provenance]) -> None:
