@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images_plan,
+    _images_wanted,
     _machined,
     _mkosi_build,
     _mkosi_files,
@@ -337,11 +338,11 @@ def wanted_image(
     *,
     with_source: bool = True,
     digest: t.Optional[str] = None,
-) -> _images_plan.Wanted:
+) -> _images_wanted.Wanted:
     read_only = request.read_only
     if read_only is None and beside.read_only:
         read_only = True
-    return _images_plan.Wanted(
+    return _images_wanted.Wanted(
         name=request.import_as or "",
         path=request.directory if with_source else None,
         read_only=read_only,
@@ -381,7 +382,7 @@ def plan_absent(request: Request, seen: Remains) -> Plan:
     if seen.images is not None and request.import_as is not None:
         record = seen.images.records.get(request.import_as)
         if record and (record.kind, record.source) == ("mkosi", request.directory):
-            wanted = _images_plan.Wanted(request.import_as, state="absent")
+            wanted = _images_wanted.Wanted(request.import_as, state="absent")
             steps += _images_plan.plan(seen.images, [wanted])
     steps += [_sweep_step(request.directory, stage) for stage in seen.stages]
     for path in seen.outputs:
