@@ -118,7 +118,8 @@ options:
   limit:
     description:
       - The most that the image may take on the disk, with K, M, G, T or P, or V(none).
-      - Needs btrfs, and turns its quotas on. Left as it is when not given.
+      - Needs btrfs, and turns its quotas on, under which each further clone costs more than the one
+        before. Left as it is when not given.
       - Only for O(class=machine).
     type: str
   update:
