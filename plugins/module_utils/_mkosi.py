@@ -31,6 +31,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_translate,
     _sources,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import (
     Remains,
     Request,
@@ -48,6 +49,10 @@ _COMPRESSION_ENDINGS = {"zstd": "zst", "xz": "xz", "gz": "gz", "bz2": "bz2", "lz
 
 def snapshot(request: Request) -> Snapshot:
     mkosi = _mkosi_host.version()
+    if request.user and mkosi.number <= table.OLDEST:
+        raise Failure(
+            f"user {request.user}: mkosi {mkosi.number} builds as root alone; leave user out"
+        )
     record = _mkosi_host.read_record(request.directory)
     sections, translated = _configuration(request, mkosi, record)
     files = _mkosi_files.layout(request.contents, translated, mkosi.number)

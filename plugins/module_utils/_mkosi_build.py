@@ -196,6 +196,7 @@ def command(build: Build, place: str) -> list[str]:
         words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]
     else:
         words += [f"--output={place}/{build.output}{build.ending}", f"--workspace-dir={workspace}"]
+        words += _mkosi_host.elsewhere(workspace, build.mkosi.number)
     return [*words, "build"]
 
 
@@ -333,4 +334,6 @@ def clean(build: Build, levels: int) -> None:
         argv.append(f"--output-directory={build.destination}")
     elif build.destination:
         argv.append(f"--output={build.destination}/{build.output}{build.ending}")
-    _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)
+    with _mkosi_host.room(build.directory) as room:
+        argv += _mkosi_host.elsewhere(room, build.mkosi.number)
+        _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)

@@ -127,21 +127,34 @@ def forget(directory: str) -> None:
 
 
 @contextlib.contextmanager
-def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
-    """A directory that looks as this one will, without touching it: for mkosi to read.
-
-    What is wanted stands in it as files, all else as links to what is there. Needs the lock: its
-    name is always the same, so that what a killed run left of it goes with the next.
+def room(directory: str) -> t.Iterator[str]:
+    """An empty directory for a moment. Needs the lock: its name is always the same, so that what a
+    killed run left of it goes with the next.
     """
     os.makedirs(RUNTIME_DIRECTORY, mode=0o755, exist_ok=True)
     place = os.path.join(RUNTIME_DIRECTORY, f"mkosi-view-{identity(directory)}")
     shutil.rmtree(place, ignore_errors=True)
     os.mkdir(place, 0o700)
     try:
-        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
+    """A directory that looks as this one will, without touching it: for mkosi to read.
+
+    What is wanted stands in it as files, all else as links to what is there.
+    """
+    with room(directory) as place:
+        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
+        yield place
+
+
+def elsewhere(place: str, number: int) -> list[str]:
+    """mkosi 14, asked for anything, makes a directory of the distribution's name for outputs."""
+    return [f"--output-dir={place}"] if number <= table.OLDEST else []
 
 
 def _populate(
@@ -179,7 +192,7 @@ def _populate(
 def understood(place: str, number: int) -> summary_.Summary:
     """Ask mkosi what it makes of a directory."""
     argv = ["mkosi", "--directory", place]
-    argv += ["--json", "summary"] if number > table.OLDEST else ["summary"]
+    argv += ["--json", "summary"] if number > table.OLDEST else [*elsewhere(place, number), "summary"]
     try:
         # Terminal and history of whoever runs the playbook must not change the answer.
         said = _run.run(
