@@ -294,9 +294,12 @@ def image_in(products: t.Sequence[str], output: str) -> str:
 
 
 def _convert(build: Build, place: str) -> None:
-    for path in _products(place):
-        if not path.endswith(".raw"):
-            continue
+    made = _products(place)
+    disks = [path for path in made if path.endswith(".raw")]
+    if not disks:
+        there = ", ".join(map(os.path.basename, made)) or "nothing"
+        raise Failure(f"qcow2: mkosi made {there}; expected a disk that is not compressed (.raw)")
+    for path in disks:
         target = path[: -len(".raw")] + ".qcow2"
         compress = ["-c"] if build.compress_qcow2 else []
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]

@@ -192,7 +192,9 @@ def _populate(
 def understood(place: str, number: int) -> summary_.Summary:
     """Ask mkosi what it makes of a directory."""
     argv = ["mkosi", "--directory", place]
-    argv += ["--json", "summary"] if number > table.OLDEST else [*elsewhere(place, number), "summary"]
+    argv += (
+        ["--json", "summary"] if number > table.OLDEST else [*elsewhere(place, number), "summary"]
+    )
     try:
         # Terminal and history of whoever runs the playbook must not change the answer.
         said = _run.run(
@@ -213,13 +215,20 @@ def understood(place: str, number: int) -> summary_.Summary:
 # --- the digest -----------------------------------------------------------------------------
 
 
-def digest(summary: summary_.Summary, place: str, directory: str, mkosi: Version, salt: str) -> str:
-    """What a build is made from: the summary, and every file and tree that it reads.
+def digest(
+    summary: summary_.Summary,
+    untold: t.Sequence[t.Any],
+    place: str,
+    directory: str,
+    mkosi: Version,
+    salt: str,
+) -> str:
+    """What a build is made from: the summary, what it does not tell, and all that a build reads.
 
     Salted, so that it tells nobody a password who tries some.
     """
     sum_ = hashlib.sha256(f"{salt}\n{mkosi.text}\n".encode())
-    essence = summary_.essence(summary, place, directory)
+    essence = [*summary_.essence(summary, place, directory), *untold]
     sum_.update(json.dumps(essence, sort_keys=True).encode("utf-8", "surrogateescape"))
     own = sorted(
         os.path.join(place, name)

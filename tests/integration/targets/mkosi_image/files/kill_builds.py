@@ -88,7 +88,9 @@ def fingerprint_of_disk(disk: Path) -> str:
             subprocess.run(["e2fsck", "-fn", partition.name], check=True, capture_output=True)
             words = [f"cat /{path}" for path in ("etc/motd", "usr/lib/os-release", LAST_FILE)]
             reading = (["debugfs", "-R", word, partition.name] for word in words)
-            said = [subprocess.run(argv, check=True, capture_output=True).stdout for argv in reading]
+            said = [
+                subprocess.run(argv, check=True, capture_output=True).stdout for argv in reading
+            ]
     if not all(said):
         raise SystemExit(f"{disk} is not whole: {said}")
     return repr(said)
