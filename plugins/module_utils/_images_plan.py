@@ -399,13 +399,18 @@ def _replace(
     image: Wanted, seen: Snapshot, there: _machined.Image, renewed: t.AbstractSet[str]
 ) -> Step:
     reason = drift(image, seen, renewed) or ""
+    # What is built has no such word: its force is about building.
+    built = image.digest is not None
     if image.name not in seen.records and not image.force:
+        way_out = (
+            "Remove it, or take another name" if built else "force: true replaces it all the same"
+        )
         raise Failure(
-            f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. "
-            "force: true replaces it all the same"
+            f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. {way_out}"
         )
     if not image.force:
-        _refuse_when_used(image.name, seen, "replaced", "; or force: true stops it meanwhile")
+        way_out = "" if built else "; or force: true stops it meanwhile"
+        _refuse_when_used(image.name, seen, "replaced", way_out)
     owed = _kept(image, seen, there)
     arguments: dict[str, t.Any] = {
         "version": seen.version,

@@ -275,6 +275,18 @@ def test_an_image_of_unknown_origin_is_replaced_by_force_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"), [({}, "Remove it"), ({"records": {"web": record()}}, "runs from it")]
+)
+def test_a_build_is_not_told_to_use_a_force_that_it_does_not_have(
+    fields: dict[str, t.Any], word: str
+) -> None:
+    seen = host(image("web"), sources={"web": source(digest="2")}, used_by={"web": "web"}, **fields)
+    with pytest.raises(Failure, match=word) as refused:
+        plan(seen, [Wanted("web", path="/srv/a", update=True, digest="2")])
+    assert "force" not in refused.value.message
+
+
 def test_a_cut_off_rename_is_finished_and_a_finished_one_left_alone() -> None:
     entry = Wanted("new", rename_from="old")
     pieces = Pieces(enabled=True, record=True)
