@@ -220,15 +220,15 @@ def _drift_of_clone(parent: str, record: Provenance, seen: Snapshot) -> t.Option
 
 
 def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[str]:
-    """Compare the most telling thing that both know."""
+    """Compare the most telling thing that both know; another size is another file in any case."""
     if source.digest is not None:
         return None if source.digest == record.digest else "it was built anew since"
     if source.checksum and record.checksum:
         return f"its source has {source.checksum} now, and had {record.checksum}"
     for what, now, then in (
+        ("size", source.size, record.size),
         ("ETag", source.etag, record.etag),
         ("time of change", source.last_modified, record.last_modified),
-        ("size", source.size, record.size),
     ):
         if now is not None and then is not None:
             if now != then:

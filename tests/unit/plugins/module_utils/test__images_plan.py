@@ -314,6 +314,7 @@ def test_only_files_that_are_needed_are_uploaded() -> None:
         ({"etag": '"2"'}, {}, "ETag"),
         ({"etag": None, "last_modified": "tuesday"}, {"last_modified": "monday"}, "time of"),
         ({"etag": None, "last_modified": None, "size": 5}, {}, "size"),
+        ({"etag": None, "size": 5}, {"last_modified": "monday"}, "size"),
         ({"etag": None, "last_modified": None, "size": None}, {}, None),
         ({"checksum": "sha256:" + "1" * 64, "etag": '"2"'}, {}, None),
         ({"checksum": "sha256:" + "2" * 64}, {}, "has sha256:2"),
