@@ -406,7 +406,8 @@ def _replace(
             "Remove it, or take another name" if built else "force: true replaces it all the same"
         )
         raise Failure(
-            f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. {way_out}"
+            f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. "
+            f"{way_out}"
         )
     if not image.force:
         way_out = "" if built else "; or force: true stops it meanwhile"

@@ -60,7 +60,8 @@ def snapshot(request: Request) -> Snapshot:
         files.update(_mkosi_files.root_password(beside, mkosi.number))
     unwanted = frozenset(record.files) - set(files)
     with _mkosi_host.view(request.directory, files, unwanted) as view:
-        summary = _mkosi_host.understood(view, mkosi.number)
+        with _mkosi_host.without_new_directories(_old_caches(request.directory, sections, mkosi)):
+            summary = _mkosi_host.understood(view, mkosi.number)
         _refuse_losses(sections, summary, mkosi)
         untold = _mkosi_summary.untold(sections, summary, beside.qcow2, beside.compress_qcow2)
         digest = _mkosi_host.digest(summary, untold, view, request.directory, mkosi, record.salt)
@@ -185,6 +186,13 @@ def _destination(request: Request, sections: Settings) -> t.Optional[str]:
     if os.path.isdir(own):
         return own
     return None if request.import_as else os.path.normpath(request.directory)
+
+
+def _old_caches(directory: str, sections: Settings, mkosi: _mkosi_host.Version) -> list[str]:
+    if mkosi.number > table.OLDEST:
+        return []
+    values = (keys.get(name) for keys in sections.values() for name in ("Cache", "BuildDirectory"))
+    return [os.path.normpath(os.path.join(directory, value[-1])) for value in values if value]
 
 
 def _outputs_there(record: _mkosi_host.Record, destination: t.Optional[str]) -> bool:

@@ -189,6 +189,42 @@ def _populate(
             os.symlink(os.path.join(real, name), target)
 
 
+@contextlib.contextmanager
+def without_new_directories(paths: t.Iterable[str]) -> t.Iterator[None]:
+    """mkosi 14, asked for anything, makes its caches, and in each one with the distribution's name.
+
+    Here they go again.
+    """
+    before = {path: _entries(path) for path in paths}
+    missing = [above for path in before for above in _above(path) if not os.path.lexists(above)]
+    try:
+        yield
+    finally:
+        for path, there in before.items():
+            for entry in _entries(path) - there:
+                _remove_if_empty(os.path.join(path, entry))
+        for path in sorted(missing, key=len, reverse=True):
+            _remove_if_empty(path)
+
+
+def _entries(path: str) -> t.AbstractSet[str]:
+    try:
+        return set(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _above(path: str) -> t.Iterator[str]:
+    while path.strip("/"):
+        yield path
+        path = os.path.dirname(path)
+
+
+def _remove_if_empty(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        _files.remove_empty_directory(path)
+
+
 def understood(place: str, number: int) -> summary_.Summary:
     """Ask mkosi what it makes of a directory."""
     argv = ["mkosi", "--directory", place]
