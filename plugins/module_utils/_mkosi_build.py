@@ -305,7 +305,7 @@ def _convert(build: Build, place: str) -> None:
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]
         _run.run(argv, timeout=CONVERT_TIMEOUT)
         if not build.keep_raw:
-            os.unlink(path)
+            remove(path)
 
 
 def _promote(place: str, destination: str, output: str) -> list[str]:
