@@ -7,6 +7,7 @@ import time
 import typing as t
 
 import pytest
+from ansible.utils.display import Display
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,9 +71,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_nothing_else(
     terminal: bool, first: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(
-        _progress.Display, "display", lambda _self, text, **_options: said.append(text)
-    )
+    monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
     monkeypatch.setattr(_progress, "on_terminal", lambda: terminal)
     for pause in ("PATIENCE", "ON_TERMINAL", "ELSEWHERE"):
         monkeypatch.setattr(_progress, pause, 0.05)
@@ -88,9 +87,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_nothing_else(
 
 def test_what_ends_soon_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(
-        _progress.Display, "display", lambda _self, text, **_options: said.append(text)
-    )
+    monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
     assert _progress.ELSEWHERE == 30
     with _progress.Watcher("host", lambda: [{"doing": "pulling", "subject": "web"}]):
         pass
