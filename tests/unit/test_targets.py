@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import collections
-import typing as t
 from pathlib import Path
 
 import yaml
 
 TARGETS = Path(__file__).resolve().parents[1] / "integration/targets"
 
-Names = t.DefaultDict[str, t.Set[str]]
+Names = collections.defaultdict[str, set[str]]
 
 
 def collect(node: object, target: str, registered: Names, given: Names) -> None:
