@@ -67,7 +67,8 @@ class Snapshot:
     """What changes when the image's contents do."""
     running: bool
     exists: bool
-    has_checksum_file: bool
+    sums: t.Optional[str]
+    """What the checksum file says; nothing when there is none."""
     record: t.Optional[t.Mapping[str, t.Any]]
     """What we exported there last; nothing when another file is there now."""
 
@@ -94,7 +95,7 @@ def snapshot(wanted: Wanted) -> Snapshot:
         state=_state_of(image.path) if image else "",
         running=bool(image) and wanted.name in _machined.machines(),
         exists=exists,
-        has_checksum_file=os.path.lexists(checksum_path(wanted.dest)),
+        sums=_files.read(checksum_path(wanted.dest)),
         record=record,
     )
 
@@ -165,7 +166,7 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
         Step(
             "export image",
             wanted.name,
-            {"wanted": wanted, "record": record},
+            {"wanted": wanted, "record": record, "stale_sums": _are_ours(seen, wanted)},
             before={"exported": seen.exists},
             after={"exported": True, "dest": wanted.dest, **record},
         ),
@@ -188,11 +189,20 @@ def drift(seen: Snapshot, wanted: Wanted) -> t.Optional[str]:
 
 
 def _checksum_file(seen: Snapshot, wanted: Wanted) -> Plan:
-    if not wanted.checksum_file or seen.has_checksum_file or seen.record is None:
+    """Write it where it is missing, or of an older file because a run was killed before this."""
+    if not wanted.checksum_file or seen.record is None:
         return ()
     path = checksum_path(wanted.dest)
     text = _checksum_line(str(seen.record["checksum"]), wanted.dest)
-    return (Step("write", path, {"text": text}, after=text),)
+    if seen.sums == text:
+        return ()
+    return (Step("write", path, {"text": text}, before=seen.sums, after=text),)
+
+
+def _are_ours(seen: Snapshot, wanted: Wanted) -> bool:
+    if seen.record is None:
+        return False
+    return seen.sums == _checksum_line(str(seen.record["checksum"]), wanted.dest)
 
 
 def _checksum_line(checksum: str, dest: str) -> str:
@@ -227,6 +237,8 @@ def export(step: Step) -> None:
             os.unlink(temporary)
     if wanted.checksum_file:
         _files.write(checksum_path(wanted.dest), _checksum_line(checksum, wanted.dest))
+    elif step.arguments["stale_sums"]:
+        _files.remove(checksum_path(wanted.dest))
 
 
 def _identity_of(path: str) -> str:

@@ -115,15 +115,15 @@ def _drift_of_clone(image: Wanted, record: Provenance, seen: Snapshot) -> t.Opti
 
 
 def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[str]:
-    """Compare the most telling thing that both know."""
+    """Compare the most telling thing that both know; another size is another file in any case."""
     if source.digest is not None:
         return None if source.digest == record.digest else "it was built anew since"
     if source.checksum and record.checksum:
         return f"its source has {source.checksum} now, and had {record.checksum}"
     for what, now, then in (
+        ("size", source.size, record.size),
         ("ETag", source.etag, record.etag),
         ("time of change", source.last_modified, record.last_modified),
-        ("size", source.size, record.size),
     ):
         if now is not None and then is not None:
             if now != then:
@@ -311,14 +311,18 @@ def _replace(
     image: Wanted, seen: Snapshot, there: _machined.Image, renewed: t.AbstractSet[str]
 ) -> Step:
     reason = drift(image, seen, renewed) or ""
+    # What is built has no such word: its force is about building.
+    built = image.digest is not None
     if image.key not in seen.records and not image.force:
+        way_out = (
+            "Remove it, or take another name" if built else "force: true replaces it all the same"
+        )
         raise Failure(
-            f"image {image.key}: {reason}, so nobody can say whether it is worth keeping. "
-            "force: true replaces it all the same"
+            f"image {image.key}: {reason}, so nobody can say whether it is worth keeping. {way_out}"
         )
     _refuse_elsewhere(image, there)
-    forced = image.kind.forced
-    if not (image.force and forced):
+    forced = None if built else image.kind.forced
+    if not (image.force and image.kind.forced):
         way_out = f"; or force: true {forced}" if forced else ""
         _refuse_when_used(image.key, seen, "replaced", way_out)
     owed = _kept(image, seen, there)

@@ -32,6 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi_translate,
     _sources,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import (
     Remains,
     Request,
@@ -49,16 +50,23 @@ _COMPRESSION_ENDINGS = {"zstd": "zst", "xz": "xz", "gz": "gz", "bz2": "bz2", "lz
 
 def snapshot(request: Request) -> Snapshot:
     mkosi = _mkosi_host.version()
+    if request.user and mkosi.number <= table.OLDEST:
+        raise Failure(
+            f"user {request.user}: mkosi {mkosi.number} builds as root alone; leave user out"
+        )
     record = _mkosi_host.read_record(request.directory)
-    sections, translated = _configuration(request, mkosi, record)
+    sections, translated, beside = _configuration(request, mkosi, record)
     files = _mkosi_files.layout(request.contents, translated, mkosi.number)
+    if request.root_password is not None:
+        files.update(_mkosi_files.root_password(beside, mkosi.number))
     unwanted = frozenset(record.files) - set(files)
     with _mkosi_host.view(request.directory, files, unwanted) as view:
-        summary = _mkosi_host.understood(view, mkosi.number)
+        with _mkosi_host.without_new_directories(_old_caches(request.directory, sections, mkosi)):
+            summary = _mkosi_host.understood(view, mkosi.number)
         _refuse_losses(sections, summary, mkosi)
-        digest = _mkosi_host.digest(summary, view, request.directory, mkosi, record.salt)
+        untold = _mkosi_summary.untold(sections, summary, beside.qcow2, beside.compress_qcow2)
+        digest = _mkosi_host.digest(summary, untold, view, request.directory, mkosi, record.salt)
         caches = _caches(summary, view, request.directory)
-    beside = translated.beside if translated else _mkosi_translate.Wanted()
     destination = _destination(request, sections)
     output = _output_name(summary)
     stage = _mkosi_build.stage_of(request.directory, _stage_root(request, destination))
@@ -75,7 +83,7 @@ def snapshot(request: Request) -> Snapshot:
         compression=_compression(summary),
         digest=digest,
         destination=destination,
-        outputs_there=bool(record.outputs) and all(map(os.path.lexists, record.outputs)),
+        outputs_there=_outputs_there(record, destination),
         stage=stage,
         stage_left=os.path.lexists(stage),
         to_clean=_to_clean(record, destination, output, caches),
@@ -85,11 +93,12 @@ def snapshot(request: Request) -> Snapshot:
 
 def _configuration(
     request: Request, mkosi: _mkosi_host.Version, record: _mkosi_host.Record
-) -> tuple[Settings, t.Optional[Translated]]:
-    """What mkosi is to be told, and the translation if the module writes it."""
+) -> tuple[Settings, t.Optional[Translated], _mkosi_translate.Wanted]:
+    """What mkosi is told, the translation if the module writes it, and what has no place in it."""
     sections, ours = request.config, True
     if sections is None:
         sections, ours = _own_configuration(request.directory, record)
+    sections = _with_password(sections, request.root_password)
     sections = _with_defaults(sections, request) if ours else sections
     translated = _mkosi_translate.translate(
         sections,
@@ -107,8 +116,13 @@ def _configuration(
                 + "; ".join(translated.warnings)
                 + ". Give its contents as config, or its text, and it is written anew"
             )
-        return translated.settings, None
-    return translated.settings, translated
+        if translated.beside.root_password_hashed and mkosi.number <= table.OLDEST:
+            raise Failure(
+                f"root_password is a hash, of which {request.directory}/mkosi.conf would have to"
+                " tell mkosi 14. Give its contents as config, and it is written anew"
+            )
+        return translated.settings, None, translated.beside
+    return translated.settings, translated, translated.beside
 
 
 def _own_configuration(directory: str, record: _mkosi_host.Record) -> tuple[Settings, bool]:
@@ -128,15 +142,20 @@ def _own_configuration(directory: str, record: _mkosi_host.Record) -> tuple[Sett
     return {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()}, True
 
 
+def _with_password(sections: Settings, password: t.Optional[str]) -> Settings:
+    if password is None:
+        return sections
+    if {name for keys in sections.values() for name in keys} & {"Password", "RootPassword"}:
+        raise Failure("the root password is given twice: as root_password and in config")
+    content = {**sections.get("Content", {}), "RootPassword": (password,)}
+    return {**sections, "Content": content}
+
+
 def _with_defaults(sections: Settings, request: Request) -> dict[str, dict[str, t.Any]]:
     """What goes without saying for an image that is to be imported."""
     result = {section: dict(keys) for section, keys in sections.items()}
     named = {name for keys in result.values() for name in keys}
     output = result.setdefault("Output", {})
-    if request.root_password is not None:
-        if named & {"Password", "RootPassword"}:
-            raise Failure("the root password is given twice: as root_password and in config")
-        result.setdefault("Content", {})["RootPassword"] = (request.root_password,)
     if request.import_as is None:
         return {section: keys for section, keys in result.items() if keys}
     if "Format" not in named:
@@ -163,11 +182,27 @@ def _refuse_losses(
 def _destination(request: Request, sections: Settings) -> t.Optional[str]:
     for keys in sections.values():
         if keys.get("OutputDirectory"):
-            return os.path.join(request.directory, keys["OutputDirectory"][-1])
-    own = os.path.join(request.directory, "mkosi.output")
+            return os.path.normpath(os.path.join(request.directory, keys["OutputDirectory"][-1]))
+    own = os.path.join(os.path.normpath(request.directory), "mkosi.output")
     if os.path.isdir(own):
         return own
-    return None if request.import_as else request.directory
+    return None if request.import_as else os.path.normpath(request.directory)
+
+
+def _old_caches(directory: str, sections: Settings, mkosi: _mkosi_host.Version) -> list[str]:
+    if mkosi.number > table.OLDEST:
+        return []
+    values = (keys.get(name) for keys in sections.values() for name in ("Cache", "BuildDirectory"))
+    return [os.path.normpath(os.path.join(directory, value[-1])) for value in values if value]
+
+
+def _outputs_there(record: _mkosi_host.Record, destination: t.Optional[str]) -> bool:
+    """Whether all that the last build left lies where it would lie now."""
+    return (
+        bool(record.outputs and destination)
+        and all(map(os.path.lexists, record.outputs))
+        and {os.path.dirname(path) for path in record.outputs} == {destination}
+    )
 
 
 def _stage_root(request: Request, destination: t.Optional[str]) -> str:

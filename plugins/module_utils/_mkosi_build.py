@@ -197,6 +197,7 @@ def command(build: Build, place: str) -> list[str]:
         words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]
     else:
         words += [f"--output={place}/{build.output}{build.ending}", f"--workspace-dir={workspace}"]
+        words += _mkosi_host.elsewhere(workspace, build.mkosi.number)
     return [*words, "build"]
 
 
@@ -294,15 +295,18 @@ def image_in(products: t.Sequence[str], output: str) -> str:
 
 
 def _convert(build: Build, place: str) -> None:
-    for path in _products(place):
-        if not path.endswith(".raw"):
-            continue
+    made = _products(place)
+    disks = [path for path in made if path.endswith(".raw")]
+    if not disks:
+        there = ", ".join(map(os.path.basename, made)) or "nothing"
+        raise Failure(f"qcow2: mkosi made {there}; expected a disk that is not compressed (.raw)")
+    for path in disks:
         target = path[: -len(".raw")] + ".qcow2"
         compress = ["-c"] if build.compress_qcow2 else []
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]
         _run.run(argv, timeout=CONVERT_TIMEOUT)
         if not build.keep_raw:
-            os.unlink(path)
+            remove(path)
 
 
 def _promote(place: str, destination: str, output: str) -> list[str]:
@@ -334,4 +338,6 @@ def clean(build: Build, levels: int) -> None:
         argv.append(f"--output-directory={build.destination}")
     elif build.destination:
         argv.append(f"--output={build.destination}/{build.output}{build.ending}")
-    _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)
+    with _mkosi_host.room(build.directory) as room:
+        argv += _mkosi_host.elsewhere(room, build.mkosi.number)
+        _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)

@@ -94,7 +94,7 @@ def layout(
     if translated:
         files[CONFIGURATION] = File(text_.render(translated.settings))
         definitions = contents.repart or translated.repart
-        files.update(_root_password(translated.beside, version))
+        files.update(root_password(translated.beside, version))
     if definitions and version <= table.OLDEST:
         raise Failure(
             f"repart: mkosi {version} has no repart definitions; choose the file system with"
@@ -131,7 +131,7 @@ def _relative(path: str, tree: str) -> str:
     return "/".join(parts)
 
 
-def _root_password(beside: translate_.Wanted, version: int) -> dict[str, File]:
+def root_password(beside: translate_.Wanted, version: int) -> dict[str, File]:
     if beside.root_password is None:
         return {}
     hashed = "hashed:" if beside.root_password_hashed and version > table.OLDEST else ""

@@ -131,21 +131,34 @@ def forget(directory: str) -> None:
 
 
 @contextlib.contextmanager
-def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
-    """A directory that looks as this one will, without touching it: for mkosi to read.
-
-    What is wanted stands in it as files, all else as links to what is there. Needs the lock: its
-    name is always the same, so that what a killed run left of it goes with the next.
+def room(directory: str) -> t.Iterator[str]:
+    """An empty directory for a moment. Needs the lock: its name is always the same, so that what a
+    killed run left of it goes with the next.
     """
     os.makedirs(RUNTIME_DIRECTORY, mode=0o755, exist_ok=True)
     place = os.path.join(RUNTIME_DIRECTORY, f"mkosi-view-{identity(directory)}")
     shutil.rmtree(place, ignore_errors=True)
     os.mkdir(place, 0o700)
     try:
-        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
+    """A directory that looks as this one will, without touching it: for mkosi to read.
+
+    What is wanted stands in it as files, all else as links to what is there.
+    """
+    with room(directory) as place:
+        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
+        yield place
+
+
+def elsewhere(place: str, number: int) -> list[str]:
+    """mkosi 14, asked for anything, makes a directory of the distribution's name for outputs."""
+    return [f"--output-dir={place}"] if number <= table.OLDEST else []
 
 
 def _populate(
@@ -180,10 +193,48 @@ def _populate(
             os.symlink(os.path.join(real, name), target)
 
 
+@contextlib.contextmanager
+def without_new_directories(paths: t.Iterable[str]) -> t.Iterator[None]:
+    """mkosi 14, asked for anything, makes its caches, and in each one with the distribution's name.
+
+    Here they go again.
+    """
+    before = {path: _entries(path) for path in paths}
+    missing = [above for path in before for above in _above(path) if not os.path.lexists(above)]
+    try:
+        yield
+    finally:
+        for path, there in before.items():
+            for entry in _entries(path) - there:
+                _remove_if_empty(os.path.join(path, entry))
+        for path in sorted(missing, key=len, reverse=True):
+            _remove_if_empty(path)
+
+
+def _entries(path: str) -> t.AbstractSet[str]:
+    try:
+        return set(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _above(path: str) -> t.Iterator[str]:
+    while path.strip("/"):
+        yield path
+        path = os.path.dirname(path)
+
+
+def _remove_if_empty(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        _files.remove_empty_directory(path)
+
+
 def understood(place: str, number: int) -> summary_.Summary:
     """Ask mkosi what it makes of a directory."""
     argv = ["mkosi", "--directory", place]
-    argv += ["--json", "summary"] if number > table.OLDEST else ["summary"]
+    argv += (
+        ["--json", "summary"] if number > table.OLDEST else [*elsewhere(place, number), "summary"]
+    )
     try:
         # Terminal and history of whoever runs the playbook must not change the answer.
         said = _run.run(
@@ -204,13 +255,20 @@ def understood(place: str, number: int) -> summary_.Summary:
 # --- the digest -----------------------------------------------------------------------------
 
 
-def digest(summary: summary_.Summary, place: str, directory: str, mkosi: Version, salt: str) -> str:
-    """What a build is made from: the summary, and every file and tree that it reads.
+def digest(
+    summary: summary_.Summary,
+    untold: t.Sequence[t.Any],
+    place: str,
+    directory: str,
+    mkosi: Version,
+    salt: str,
+) -> str:
+    """What a build is made from: the summary, what it does not tell, and all that a build reads.
 
     Salted, so that it tells nobody a password who tries some.
     """
     sum_ = hashlib.sha256(f"{salt}\n{mkosi.text}\n".encode())
-    essence = summary_.essence(summary, place, directory)
+    essence = [*summary_.essence(summary, place, directory), *untold]
     sum_.update(json.dumps(essence, sort_keys=True).encode("utf-8", "surrogateescape"))
     own = sorted(
         os.path.join(place, name)

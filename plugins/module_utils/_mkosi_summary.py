@@ -197,6 +197,22 @@ def essence(summary: Summary, view: str, directory: str) -> list[t.Any]:
     ]
 
 
+def untold(settings: Settings, summary: Summary, qcow2: bool, compress_qcow2: bool) -> list[t.Any]:
+    """What else decides what comes out: a conversion, and what mkosi 14 keeps to itself."""
+    found: list[t.Any] = []
+    if qcow2:
+        found.append({"qcow2": {"compress": compress_qcow2}})
+    if summary.old:
+        names = {
+            name: list(values)
+            for keys in settings.values()
+            for name, values in keys.items()
+            if name not in _VOLATILE
+        }
+        found.append(names)
+    return found
+
+
 def _moved(value: t.Any, view: str, directory: str) -> t.Any:
     if isinstance(value, str):
         return value.replace(view, directory)

@@ -135,6 +135,7 @@ class _Translation:
             "RootSize": self._root_size,
             "BasePackages": self._base_packages,
             "UseSubvolumes": self._use_subvolumes,
+            "Incremental": self._incremental,
         }
 
     def take(self, section: str, name: str, values: Values) -> None:
@@ -405,6 +406,16 @@ class _Translation:
         elif _is_true(values[-1]):
             self._became(section, name, "Format=subvolume")
             self._set("Format", "subvolume")
+
+    def _incremental(self, section: str, name: str, values: Values) -> None:
+        if self.new or not _is_true(values[-1]):
+            self._place(section, name, values)
+            return
+        # It would build what has changed from what it kept of the time before the change.
+        self.warnings.append(
+            f"[{section}] Incremental= was left out: mkosi {self.version} does not see when the"
+            " packages it kept are no longer those that are wanted"
+        )
 
     # --- what several settings mean together ---
 

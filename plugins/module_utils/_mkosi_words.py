@@ -56,7 +56,7 @@ DROPPED = {
     "TarStripSELinuxContext": "archives carry no SELinux labels",
     "SourceResolveSymlinks": "build sources are mounted, not copied",
     "SourceResolveSymlinksFinal": "build sources are mounted, not copied",
-    "CacheDirectory": "an incremental cache lies beside the output",
+    "CacheDirectory": "nothing is built incrementally with it",
     "NspawnKeepUnit": "it only concerned mkosi boot",
     "QemuHeadless": "it only concerned mkosi qemu",
     "QemuBoot": "it only concerned mkosi qemu",

@@ -181,18 +181,17 @@ def make(
     """
     deadline = Deadline(timeout, f"{source.location} into image {place.key}")
     verb = "pulling" if source.kind == "url" else "importing"
-    with _progress.Meter(verb, place.key, source.size) as meter:
-        if source.format == "directory":
+    directory = source.format == "directory"
+    if directory or _may_share_extents(source):
+        words = ["run" if directory else "raw", source.file or "", _STAGED]
+        # Nobody counts what it copies; that it goes on is all that can be shown.
+        with _progress.Phases(verb, place.key):
             _systemd_import(
-                ["run", source.file or "", _STAGED], "import-fs", source.location, place, deadline
+                words, "import-fs" if directory else "import", source.location, place, deadline
             )
-            found = source
-        elif _may_share_extents(source):
-            _systemd_import(
-                ["raw", source.file or "", _STAGED], "import", source.location, place, deadline
-            )
-            found = source
-        else:
+        found = source
+    else:
+        with _progress.Meter(verb, place.key, source.size) as meter:
             found = _stream(source, place, version, deadline, meter)
     for path in (os.path.join(place.directory, name) for name in (_STAGED, f"{_STAGED}.raw")):
         if os.path.lexists(path):

@@ -24,6 +24,8 @@ description:
     A setting or section that this version would not understand is an error, because mkosi ignores
     unknown sections without a word.
   - Works with mkosi 14 and with mkosi 19 and later. It is tested with 14, 25 and 27.
+  - mkosi 14 builds nothing incrementally here, because it does not see when the packages that it
+    kept no longer are those that are wanted. Downloaded packages are kept.
 author:
   - nspawn.machined contributors (@nspawn-machined)
 extends_documentation_fragment:

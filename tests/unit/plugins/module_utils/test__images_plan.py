@@ -264,6 +264,18 @@ def test_an_image_of_unknown_origin_is_replaced_by_force_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"), [({}, "Remove it"), ({"records": {"web": record()}}, "runs from it")]
+)
+def test_a_build_is_not_told_to_use_a_force_that_it_does_not_have(
+    fields: dict[str, t.Any], word: str
+) -> None:
+    seen = host(image("web"), sources={"web": source(digest="2")}, used_by={"web": "web"}, **fields)
+    with pytest.raises(Failure, match=word) as refused:
+        plan(seen, [Wanted("web", path="/srv/a", update=True, digest="2")])
+    assert "force" not in refused.value.message
+
+
 def test_a_cut_off_rename_is_finished_and_a_finished_one_left_alone() -> None:
     entry = Wanted("new", rename_from="old")
     pieces = Pieces(enabled=True, record=True)
@@ -458,6 +470,7 @@ def test_an_image_of_the_vendor_is_not_touched(fields: dict[str, t.Any]) -> None
         ({"etag": '"2"'}, {}, "ETag"),
         ({"etag": None, "last_modified": "tuesday"}, {"last_modified": "monday"}, "time of"),
         ({"etag": None, "last_modified": None, "size": 5}, {}, "size"),
+        ({"etag": None, "size": 5}, {"last_modified": "monday"}, "size"),
         ({"etag": None, "last_modified": None, "size": None}, {}, None),
         ({"checksum": "sha256:" + "1" * 64, "etag": '"2"'}, {}, None),
         ({"checksum": "sha256:" + "2" * 64}, {}, "has sha256:2"),

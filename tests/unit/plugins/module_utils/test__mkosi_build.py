@@ -80,6 +80,8 @@ def test_each_mkosi_is_told_where_to_build_in_its_own_words(number: int, levels:
         "--output=/srv/stage/output/out" if number == 14 else "--output-directory=/srv/stage/output"
     )
     assert place in words
+    # Where it could not leave a directory of the distribution's name.
+    assert ("--output-dir=/srv/stage/workspace" in words) == (number == 14)
 
 
 @pytest.mark.parametrize("name", ["out", "out.raw", "out.tar", "out.tar.xz", "out.raw.zst"])

@@ -15,6 +15,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_summary imp
     from_text,
     lost,
     paths,
+    untold,
 )
 
 # As mkosi 14 prints it, shortened.
@@ -141,6 +142,17 @@ def test_what_is_built_counts() -> None:
     assert essence(from_text(OLD), "/v", "/d") != essence(
         from_text(OLD.replace("curl", "wget")), "/v", "/d"
     )
+
+
+def test_what_the_summary_keeps_to_itself_counts_as_well() -> None:
+    config = {"Content": {"WithDocs": ("yes",)}, "Output": {"OutputDirectory": ("a",)}}
+    assert untold(config, new(), False, False) == []
+    assert untold(config, new(), True, False) != untold(config, new(), True, True) != []
+    old = from_text(OLD)
+    moved = {**config, "Output": {"OutputDirectory": ("b",)}}
+    assert untold(config, old, False, False) == untold(moved, old, False, False) != []
+    other = {"Content": {"WithDocs": ("no",)}}
+    assert untold(config, old, False, False) != untold(other, old, False, False)
 
 
 def test_files_and_trees_that_are_read_are_found() -> None:

@@ -124,6 +124,18 @@ def test_an_option_is_put_into_the_words_of_the_installed_version(
     assert now.warnings
 
 
+@pytest.mark.parametrize(
+    ("value", "version", "kept", "warnings"),
+    [(True, 14, False, 1), (False, 14, True, 1), (True, 25, True, 0)],
+)
+def test_mkosi_14_builds_nothing_incrementally(
+    value: bool, version: int, kept: bool, warnings: int
+) -> None:
+    now = translated({"Build": {"Incremental": value}}, version)
+    assert bool(now.value("Incremental")) == kept
+    assert len(now.warnings) == warnings
+
+
 def test_use_subvolumes_makes_a_subvolume_of_mkosi_14() -> None:
     config = {"Build": {"UseSubvolumes": True}, "Output": {"Format": "directory"}}
     assert translated(config, 14).settings["Output"]["Format"] == ("subvolume",)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 import pytest
+from ansible.utils.display import Display
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
 from ansible_collections.nspawn.machined.plugins.plugin_utils._progress import parse, sentence
 
 
@@ -58,3 +61,34 @@ def test_what_is_no_progress_is_left_out() -> None:
 def test_a_build_says_its_phase_and_for_how_long_it_runs(phase: str, words: str) -> None:
     fields = {"doing": "building", "subject": "/srv/a", "done": 0, "seconds": 65.2}
     assert sentence({**fields, "phase": phase}) == words
+
+
+@pytest.mark.parametrize(
+    ("terminal", "first"),
+    [(False, "[host] pulling web: 50 %, 5.0 MB/s, 0:01 left"), (True, "\r\033[K[host] pulling")],
+)
+def test_without_a_terminal_there_is_a_line_now_and_then_and_nothing_else(
+    terminal: bool, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
+    monkeypatch.setattr(_progress, "on_terminal", lambda: terminal)
+    for pause in ("PATIENCE", "ON_TERMINAL", "ELSEWHERE"):
+        monkeypatch.setattr(_progress, pause, 0.05)
+    fields = {"doing": "pulling", "subject": "web", "done": 5 * 10**6, "total": 10**7, "seconds": 1}
+    with _progress.Watcher("host", lambda: [fields]):
+        time.sleep(0.2)
+    assert said[0].startswith(first)
+    if not terminal:
+        assert set(said) == {first}
+    else:
+        assert said[-1] == "\r\033[K"
+
+
+def test_what_ends_soon_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
+    assert _progress.ELSEWHERE == 30
+    with _progress.Watcher("host", lambda: [{"doing": "pulling", "subject": "web"}]):
+        pass
+    assert not said

@@ -15,8 +15,10 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -24,6 +26,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MACHINES = Path("/var/lib/machines")
 RUNTIME = Path("/run/nspawn.machined")
+# What the script writes last.
+LAST_FILE = "usr/share/many/300"
 MODULE = "ansible_collections.nspawn.machined.plugins.modules.mkosi_image"
 
 Arguments = t.Mapping[str, t.Any]
@@ -59,6 +63,9 @@ def run(arguments: Arguments) -> dict[str, t.Any]:
 def fingerprint(name: str) -> str:
     """Of all files that are the same in each build of the same."""
     digest = hashlib.sha256()
+    disk = MACHINES / f"{name}.raw"
+    if disk.exists():
+        return fingerprint_of_disk(disk)
     root = MACHINES / name
     for path in [root / "etc/motd", *sorted((root / "usr").rglob("*"))]:
         digest.update(os.fsencode(path))
@@ -67,6 +74,26 @@ def fingerprint(name: str) -> str:
         elif path.is_file():
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_disk(disk: Path) -> str:
+    """Two disks of the same have other numbers in them, so only what is read from one counts."""
+    table = subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True).stdout
+    (root,) = json.loads(table)["partitiontable"]["partitions"]
+    with open(disk, "rb") as stream:
+        stream.seek(root["start"] * 512)
+        with tempfile.NamedTemporaryFile() as partition:
+            shutil.copyfileobj(stream, partition)
+            partition.flush()
+            subprocess.run(["e2fsck", "-fn", partition.name], check=True, capture_output=True)
+            words = [f"cat /{path}" for path in ("etc/motd", "usr/lib/os-release", LAST_FILE)]
+            reading = (["debugfs", "-R", word, partition.name] for word in words)
+            said = [
+                subprocess.run(argv, check=True, capture_output=True).stdout for argv in reading
+            ]
+    if not all(said):
+        raise SystemExit(f"{disk} is not whole: {said}")
+    return repr(said)
 
 
 def processes(word: bytes) -> list[str]:
@@ -87,8 +114,9 @@ def left(directory: str) -> list[str]:
     found += [str(path) for path in RUNTIME.iterdir() if path.name not in ("locks", "progress")]
     found += [str(path) for path in (RUNTIME / "progress").glob("*")]
     found += processes(b"mkosi") + processes(directory.encode())
+    loops = ["losetup", "--list", "--noheadings", "--output", "BACK-FILE"]
     units = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "nspawn-machined-mkosi*"]
-    for command in (units, ["findmnt", "--list", "--noheadings", "--output", "TARGET"]):
+    for command in (units, loops, ["findmnt", "--list", "--noheadings", "--output", "TARGET"]):
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found += [line for line in said.splitlines() if "mkosi" in line]
     return found
