@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE))
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (  # noqa: E402
     _bus,
+    _files,
     _ini,
     _machined,
     _plan,
@@ -95,6 +96,7 @@ def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
             if (theirs or stricter) != ours:
                 faults.append({"value": [section, key, value], "ours": ours, "theirs": said})
     file.unlink()
+    _files.remove_empty_directory(str(file.parent))
     tree.rmdir()
     return {"number": sum(map(len, cases.values())), "faults": faults}
 
@@ -191,7 +193,8 @@ def listing() -> frozenset[str]:
 
 
 def main() -> None:
-    os.makedirs(_settings.DIRECTORY, exist_ok=True)
+    # An empty one goes with the last file in it.
+    _files.remove_empty_directory(_settings.DIRECTORY)
     cases = json.loads((HERE / "cases.json").read_text())
     result = {
         "version": VERSION,
