@@ -256,7 +256,13 @@ class _Look:
             argv.append(f"--root={self.image.path}")
         else:
             return []
-        return run(argv, check=False, timeout=30).stdout.splitlines()
+        said = run(argv, check=False, timeout=30)
+        if "Failed to parse timestamp" in said.stderr:
+            raise Failure(
+                f"since: {self.wishes.since!r} is no time for journalctl; expected words like"
+                " -1h, yesterday or 2026-11-01 12:00"
+            )
+        return said.stdout.splitlines()
 
 
 def _interface(index: int) -> t.Optional[str]:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_limits
+from ansible_collections.nspawn.machined.plugins.module_utils import _machined, _machines_limits
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     Seen,
     Snapshot,
@@ -112,3 +113,35 @@ def test_instances_are_not_counted_on_a_host_with_room_for_twice_as_many(
     _machines_limits.check_inotify(200)
     with pytest.raises(AssertionError, match="counted"):
         _machines_limits.check_inotify(205)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A template of 3 MiB on a disk where clones are copies."""
+    (tmp_path / "trixie" / "usr").mkdir(parents=True)
+    (tmp_path / "trixie" / "usr" / "file").write_bytes(os.urandom(3 * 2**20))
+    image = _machined.Image("trixie", "directory", False, 0, 0, None, str(tmp_path / "trixie"))
+    monkeypatch.setattr(_machined, "images", lambda: {"trixie": image})
+    monkeypatch.setattr(_machined, "MACHINES_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "ext4")
+    return tmp_path
+
+
+def leave_free(mebibytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = (1, 2**20, 0, 0, mebibytes, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(blocks))
+
+
+@pytest.mark.usefixtures("disk")
+def test_copies_that_the_disk_has_no_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_free(64 + 31, monkeypatch)
+    _machines_limits.check_disk(["trixie"] * 10)
+    with pytest.raises(Failure, match=r"20 clones take about 12[45] MiB .* 95 MiB are free"):
+        _machines_limits.check_disk(["trixie"] * 20)
+
+
+@pytest.mark.usefixtures("disk")
+def test_clones_that_share_their_blocks_need_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_free(1, monkeypatch)
+    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "btrfs")
+    _machines_limits.check_disk(["trixie"] * 100)
