@@ -13,6 +13,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (  # noqa: 
     _plan,
     _settings,
     _settings_plan,
+    _settings_table,
     _units,
     _units_plan,
 )
@@ -71,6 +73,20 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         "said": sum(bool(one["description"]) for one in cases),
         "faults": faults,
     }
+
+
+def keys() -> dict[str, t.Any]:
+    """Compare our table with the names that systemd-nspawn itself has in it."""
+    program = pathlib.Path(shutil.which("systemd-nspawn") or "").read_bytes()
+    named = rb"(?<=\0)(?:Exec|Files|Network)\.[A-Za-z]+(?=\0)"
+    theirs = {found.decode() for found in re.findall(named, program)}
+    ours = {
+        f"{section}.{name}"
+        for section, known in _settings_table.TABLE.items()
+        for name, key in known.items()
+        if key.since <= VERSION
+    }
+    return {"number": len(theirs), "faults": sorted(theirs ^ ours)}
 
 
 def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
@@ -199,6 +215,7 @@ def main() -> None:
     result = {
         "version": VERSION,
         "texts": texts(cases["texts"]),
+        "keys": keys(),
         "values": values(json.loads((HERE / "values.json").read_text())),
         "arguments": arguments(cases["arguments"]),
     }
