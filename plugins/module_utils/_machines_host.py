@@ -194,7 +194,8 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 
 def _clone(step: Step) -> None:
     name = step.subject
-    if step.arguments["again"]:
+    waited = _images_verbs.await_clone(name)
+    if step.arguments["again"] or (waited and name in _machined.images()):
         _remove_half_made(name)
     _images_verbs.clone(step.arguments["source"], name)
     path = _machined.image_path(name)
