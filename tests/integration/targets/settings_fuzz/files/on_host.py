@@ -57,11 +57,12 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     for first in range(0, len(units), 200):
         some = units[first : first + 200]
         rows += _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(some)), *some)[0]
+    reading = "newest" if VERSION >= _settings_table.NEWEST else "older"
     faults = []
     for row, case in zip(rows, cases):  # noqa: B905 - Python 3.9
         name, theirs = row[:2]
         # An empty assignment takes away what the template says; the unit's name is shown then.
-        ours = {None: "none", "": name}.get(case["description"], case["description"])
+        ours = {None: "none", "": name}.get(case[reading], case[reading])
         if ours != theirs:
             faults.append({"text": case["text"], "ours": ours, "theirs": theirs})
     for unit in units:
@@ -70,7 +71,7 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     _units.daemon_reload()
     return {
         "number": len(cases),
-        "said": sum(bool(one["description"]) for one in cases),
+        "said": sum(bool(one[reading]) for one in cases),
         "faults": faults,
     }
 
