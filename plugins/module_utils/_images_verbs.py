@@ -61,14 +61,12 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
         _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
 
 
-def await_clone(name: str) -> bool:
+def await_clone(name: str) -> None:
     """Wait until machined has ended a clone of this name that a killed run had asked for.
 
-    Returns whether there was one to wait for: machined goes on copying when nobody listens.
+    machined goes on copying when nobody listens any more.
     """
     end = time.monotonic() + CLONE_TIMEOUT
-    if not _is_being_cloned(name):
-        return False
     while _is_being_cloned(name):
         if time.monotonic() > end:
             raise Failure(
@@ -76,7 +74,6 @@ def await_clone(name: str) -> bool:
                 f"{CLONE_TIMEOUT:g} s. Wait for it to end, or restart systemd-machined"
             )
         time.sleep(0.1)
-    return True
 
 
 def _is_being_cloned(name: str) -> bool:

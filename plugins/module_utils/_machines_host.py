@@ -193,11 +193,19 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 
 
 def _clone(step: Step) -> None:
-    name = step.subject
-    waited = _images_verbs.await_clone(name)
-    if step.arguments["again"] or (waited and name in _machined.images()):
-        _remove_half_made(name)
-    _images_verbs.clone(step.arguments["source"], name)
+    name, source = step.subject, step.arguments["source"]
+    # A killed run had asked machined for it, which may have done so since we looked.
+    cut_off = step.arguments["again"] or _provenance.begun(name) is not None
+    if cut_off:
+        _clear_half_made(name)
+    try:
+        _images_verbs.clone(source, name)
+    except Failure:
+        if not cut_off:
+            raise
+        # Or only now.
+        _clear_half_made(name)
+        _images_verbs.clone(source, name)
     path = _machined.image_path(name)
     if os.path.isdir(path):
         make_individual(path)
@@ -225,8 +233,11 @@ def _machine_id(root: str) -> str:
     return found if found != "uninitialized" else ""
 
 
-def _remove_half_made(name: str) -> None:
+def _clear_half_made(name: str) -> None:
     """Without the settings, which machined would take along: they may be somebody's own."""
+    _images_verbs.await_clone(name)
+    if name not in _machined.images():
+        return
     path = _settings.path_of(name)
     text, mode = _files.read(path), _files.mode_of(path)
     _images_verbs.remove(name)
