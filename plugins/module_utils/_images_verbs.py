@@ -61,6 +61,12 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
         _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
 
 
+def was_cut_off(name: str) -> bool:
+    """Whether a run was killed while it made an image of this name; one that lives has the lock."""
+    with _transfer.locked(name):
+        return _provenance.begun(name) is not None
+
+
 def await_clone(name: str) -> None:
     """Wait until machined has ended a clone of this name that a killed run had asked for.
 

@@ -195,7 +195,7 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 def _clone(step: Step) -> None:
     name, source = step.subject, step.arguments["source"]
     # A killed run had asked machined for it, which may have done so since we looked.
-    cut_off = step.arguments["again"] or _provenance.begun(name) is not None
+    cut_off = step.arguments["again"] or _images_verbs.was_cut_off(name)
     if cut_off:
         _clear_half_made(name)
     try:

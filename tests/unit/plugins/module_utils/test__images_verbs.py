@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_verbs
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _images_verbs,
+    _provenance,
+    _transfer,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 
@@ -54,3 +58,16 @@ def test_a_clone_that_never_ends_is_not_waited_for_for_ever(
     with pytest.raises(Failure, match="image web: machined has been making an image"):
         _images_verbs.await_clone("web")
     os.close(descriptor)
+
+
+def test_a_run_that_was_killed_while_it_made_an_image_is_known_by_what_it_had_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_provenance, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(_transfer, "LOCKS", str(tmp_path / "locks"))
+    assert not _images_verbs.was_cut_off("web")
+    record = _provenance.Provenance(kind="clone", source="trixie", imported=0)
+    _provenance.begin("web", record)
+    assert _images_verbs.was_cut_off("web")
+    _provenance.write("web", record)
+    assert not _images_verbs.was_cut_off("web")
