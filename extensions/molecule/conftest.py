@@ -99,6 +99,13 @@ def look(inventory: hosts.Inventory) -> Look:
 
 
 @pytest.fixture(scope="session")
+def before(on: str) -> state.State:
+    """How a host was when the scenario was prepared."""
+    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], f"before-{on}.json")
+    return t.cast(state.State, json.loads(path.read_text()))
+
+
+@pytest.fixture(scope="session")
 def play(inventory: hosts.Inventory) -> t.Callable[..., playbook.Run]:
     """Runs a playbook on all hosts: one of the collection by its name, or a file."""
 

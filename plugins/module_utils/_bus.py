@@ -36,6 +36,9 @@ MACHINED = Service(
 IMPORTD = Service(
     "org.freedesktop.import1", "/org/freedesktop/import1", "org.freedesktop.import1.Manager"
 )
+PORTABLED = Service(
+    "org.freedesktop.portable1", "/org/freedesktop/portable1", "org.freedesktop.portable1.Manager"
+)
 
 
 class CallFailed(Failure):

@@ -15,33 +15,33 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _bus,
+    _images_class,
+    _images_keepers,
     _images_plan,
     _images_prune,
+    _images_wanted,
     _machined,
     _provenance,
     _sources,
     _transfer,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import (
-    Pieces,
-    Snapshot,
-    Wanted,
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
+    MACHINE,
+    ImageClass,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import Pieces, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 # The plan's own part, so that other rooms need to know only this one.
-wanted = _images_plan.wanted
+wanted = _images_wanted.wanted
 plan = _images_plan.plan
 clone_step = _images_plan.clone_step
 
 SYSTEM_DIRECTORY = "/etc/systemd/system"
 MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")
-# Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
-# look like an image.
-REMOVED_PREFIX = ".nspawn-machined-old."
 
-_IMAGE_INTERFACE = "org.freedesktop.machine1.Image"
-_IMAGE_PATHS = "/org/freedesktop/machine1/image"
+Keys = t.Mapping[str, _machined.Image]
 
 
 # --- looking --------------------------------------------------------------------------------
@@ -49,14 +49,20 @@ _IMAGE_PATHS = "/org/freedesktop/machine1/image"
 
 def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
     """Read what the plan for these images needs to know."""
-    owed = _owed()
-    there = {
-        name: dataclasses.replace(image, read_only=True) if "read_only" in owed[name] else image
-        for name, image in _machined.images().items()
-    }
-    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
-    records = _records(there, identities)
+    kinds = sorted({image.kind for image in images}, key=lambda kind: kind.name)
+    owed: dict[str, t.Mapping[str, t.Any]] = collections.defaultdict(dict)
+    there: dict[str, _machined.Image] = {}
+    for kind in kinds:
+        owed.update(_owed(kind))
+        there.update(_there(kind, owed))
+    identities = _identities(there)
+    records = {key: record for kind in kinds for key, record in _records(kind, identities).items()}
     sources, problems = _look_at_sources(images, records, there)
+    used: dict[str, str] = {}
+    for kind in kinds:
+        own = [image for image in images if image.kind is kind]
+        if _may_disturb(own, there):
+            used.update(_used(kind, there, owed))
     return Snapshot(
         version=_machined.systemd_version(),
         images=there,
@@ -64,31 +70,55 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         records=records,
         sources=sources,
         problems=problems,
-        used_by=_used(there, owed) if _may_disturb(images, there) else {},
+        used_by=used,
         limits=_limits(images, there, owed),
         btrfs=_provenance.is_btrfs(_machined.MACHINES_DIRECTORY),
         pieces={
             image.rename_from: pieces_of(image.rename_from) for image in images if image.rename_from
         },
-        leftovers=_leftovers(there),
+        leftovers=frozenset(key for kind in kinds for key in _leftovers(kind, there)),
     )
 
 
+def _there(
+    kind: ImageClass, owed: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> dict[str, _machined.Image]:
+    """The images of a class by their keys, read-only also where a killed run has left it away."""
+    return {
+        key: dataclasses.replace(image, read_only=True) if "read_only" in owed[key] else image
+        for key, image in _images_of(kind).items()
+    }
+
+
+def _images_of(kind: ImageClass) -> dict[str, _machined.Image]:
+    return {kind.key(name): image for name, image in _images_keepers.of(kind).images().items()}
+
+
+def find(key: str) -> t.Optional[_machined.Image]:
+    """The image that has this key now; nothing when there is none."""
+    kind, name = _images_class.split(key)
+    return _images_keepers.of(kind).find(name)
+
+
+def _identities(there: Keys) -> dict[str, str]:
+    return {key: _provenance.identity_of(image.path) for key, image in there.items()}
+
+
 def _records(
-    there: t.Mapping[str, _machined.Image], identities: t.Mapping[str, str]
+    kind: ImageClass, identities: t.Mapping[str, str]
 ) -> dict[str, _provenance.Provenance]:
     found = {}
-    for name, some in _provenance.records().items():
-        record = _provenance.matching(some, identities[name]) if name in there else None
+    for key, some in _provenance.records(kind).items():
+        record = _provenance.matching(some, identities[key]) if key in identities else None
         if record:
-            found[name] = record
+            found[key] = record
     return found
 
 
-def _may_disturb(images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Image]) -> bool:
-    """Whether a plan might do what a running machine would not bear."""
+def _may_disturb(images: t.Sequence[Wanted], there: Keys) -> bool:
+    """Whether a plan might do what somebody who uses an image would not bear."""
     for image in images:
-        seen = there.get(image.name)
+        seen = there.get(image.key)
         if image.rename_from in there:
             return True
         if seen and (image.state == "absent" or image.update):
@@ -98,48 +128,47 @@ def _may_disturb(images: t.Sequence[Wanted], there: t.Mapping[str, _machined.Ima
     return False
 
 
-def _owed() -> t.Mapping[str, t.Mapping[str, t.Any]]:
+def _owed(kind: ImageClass) -> dict[str, t.Mapping[str, t.Any]]:
     """What images must become, or be again, because a run was killed while it replaced them."""
-    found: dict[str, t.Mapping[str, t.Any]] = collections.defaultdict(dict)
-    for name, finished in _provenance.names().items():
-        begun = None if finished else _provenance.begun(name)
+    found = {}
+    for key, finished in _provenance.names(kind).items():
+        begun = None if finished else _provenance.begun(key)
         if begun:
-            found[name] = begun.owed
+            found[key] = begun.owed
     return found
 
 
 def _used(
-    there: t.Mapping[str, _machined.Image],
+    kind: ImageClass,
+    there: Keys,
     owed: t.Optional[t.Mapping[str, t.Mapping[str, t.Any]]] = None,
 ) -> dict[str, str]:
-    """The machines that run from images, or would if nobody had stopped them for a while."""
-    by_path = {image.path: name for name, image in there.items()}
-    used = {name: debt["start"] for name, debt in (owed or {}).items() if "start" in debt}
-    for name, machine in _machined.machines().items():
-        used[by_path.get(machine.root, name)] = name
+    """Who uses images of a class, or would if nobody had stopped it for a while."""
+    used = {
+        key: debt["start"]
+        for key, debt in (owed or {}).items()
+        if "start" in debt and _images_class.split(key)[0] is kind
+    }
+    own = {image.name: image for image in there.values() if image.image_class == kind.name}
+    for name, user in _images_keepers.of(kind).users(own).items():
+        used[kind.key(name)] = user
     return used
 
 
 def _limits(
     images: t.Sequence[Wanted],
-    there: t.Mapping[str, _machined.Image],
+    there: Keys,
     owed: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> dict[str, t.Optional[int]]:
     """The limits that shall be changed, and those that a replacement shall keep."""
     subvolumes = {name for name, image in there.items() if image.type == "subvolume"}
     return {
-        image.name: owed[image.name].get("limit") or limit_of(image.name)
+        image.key: owed[image.key].get("limit") or _images_keepers.limit_of(image.name)
         for image in images
-        if (image.limit is not None or image.update) and image.name in subvolumes
+        if image.kind is MACHINE
+        and (image.limit is not None or image.update)
+        and image.key in subvolumes
     }
-
-
-def limit_of(name: str) -> t.Optional[int]:
-    """The most that an image may take, or nothing when there is no limit."""
-    path = _bus.object_path(_IMAGE_PATHS, name)
-    found = _bus.properties(_bus.MACHINED, "Limit", path=path, interface=_IMAGE_INTERFACE)
-    limit = t.cast("int", found["Limit"])
-    return None if limit >= _machined.UNKNOWN else limit
 
 
 def pieces_of(name: str) -> Pieces:
@@ -158,27 +187,27 @@ def drop_ins_path(name: str) -> str:
     return os.path.join(SYSTEM_DIRECTORY, f"{_machined.unit_of(name)}.d")
 
 
-def _leftovers(there: t.Mapping[str, _machined.Image]) -> frozenset[str]:
+def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
     """Images whose making, replacing or removing was cut off; not those that are worked on now."""
     try:
-        entries = os.listdir(_machined.MACHINES_DIRECTORY)
+        entries = os.listdir(kind.root)
     except FileNotFoundError:
         entries = []
     hidden = {
-        entry[len(prefix) :]
-        for prefix in (_transfer.STAGING, REMOVED_PREFIX)
+        kind.key(entry[len(prefix) :])
+        for prefix in _images_keepers.of(kind).unfinished
         for entry in entries
         if entry.startswith(prefix)
     }
-    finished = _provenance.names()
-    said = {name for name in finished if not finished[name] or name not in there}
-    return frozenset(name for name in hidden | said if not _transfer.is_locked(name))
+    finished = _provenance.names(kind)
+    said = {key for key in finished if not finished[key] or key not in there}
+    return frozenset(key for key in hidden | said if not _transfer.is_locked(key))
 
 
 def _look_at_sources(
     images: t.Sequence[Wanted],
     records: t.Mapping[str, _provenance.Provenance],
-    there: t.Mapping[str, _machined.Image],
+    there: Keys,
 ) -> tuple[dict[str, _sources.Source], dict[str, str]]:
     """Look at all sources side by side; what cannot be reached is a problem, not yet an error."""
     looked = [image for image in images if image.url is not None or image.path is not None]
@@ -187,16 +216,16 @@ def _look_at_sources(
     if not looked:
         return sources, problems
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        futures = {pool.submit(_look, image, records.get(image.name)): image for image in looked}
+        futures = {pool.submit(_look, image, records.get(image.key)): image for image in looked}
         for future, image in futures.items():
             try:
-                sources[image.name] = future.result()
+                sources[image.key] = future.result()
             except Failure as failure:
-                if image.name not in there or image.update:
+                if image.key not in there or image.update:
                     raise Failure(
-                        f"image {image.name}: {failure.message}", **failure.details
+                        f"image {image.key}: {failure.message}", **failure.details
                     ) from None
-                problems[image.name] = failure.message
+                problems[image.key] = failure.message
     return sources, problems
 
 
@@ -218,8 +247,8 @@ def _look(image: Wanted, record: t.Optional[_provenance.Provenance]) -> _sources
 def prune_snapshot() -> _images_prune.Snapshot:
     """Read what says which images may go."""
     there = _machined.images()
-    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
-    used = _used(there)
+    identities = _identities(there)
+    used = _used(MACHINE, there)
     needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
     for name in there:
         if os.path.lexists(wants_path(name)):
@@ -228,12 +257,14 @@ def prune_snapshot() -> _images_prune.Snapshot:
         now=time.time(),
         images=there,
         hidden=_hidden(),
-        ours=frozenset(_records(there, identities)),
+        ours=frozenset(_records(MACHINE, identities)),
         needed=needed,
     )
 
 
 def _hidden() -> dict[str, _machined.Image]:
+    if not _machined.is_installed():
+        return {}
     (rows,) = _bus.call(_bus.MACHINED, "ListImages")
     found = {}
     for name, kind, read_only, created, modified, usage, _object in rows:
@@ -252,8 +283,10 @@ def told(
     """An image as modules return it; nothing when there is none."""
     if image is None:
         return None
+    fields = dataclasses.asdict(image)
     return {
-        **dataclasses.asdict(image),
+        "class": fields.pop("image_class"),
+        **fields,
         "provenance": _told_record(record) if record else None,
     }
 
@@ -264,59 +297,46 @@ def _told_record(record: _provenance.Provenance) -> dict[str, t.Any]:
     return {**fields, "names": list(record.names)}
 
 
-def tell(names: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
-    """Images as they are now, in the order of the names."""
-    there = _machined.images()
+def tell(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
+    """Images as they are now, in the order of the keys."""
+    there: dict[str, _machined.Image] = {}
+    for kind in {_images_class.split(key)[0] for key in keys}:
+        there.update(_images_of(kind))
     return [
-        told(there.get(name), _provenance.read(name, there[name].path) if name in there else None)
-        for name in names
+        told(there.get(key), _provenance.read(key, there[key].path) if key in there else None)
+        for key in keys
     ]
 
 
-def inspect(names: t.Optional[t.Sequence[str]]) -> list[dict[str, t.Any]]:
-    """All that is known of these images, or of all; names that no image has are left out."""
-    there = _machined.images()
-    chosen = [name for name in (sorted(there) if names is None else names) if name in there]
-    identities = {name: _provenance.identity_of(image.path) for name, image in there.items()}
-    records = _records(there, identities)
-    used = _used(there)
+def inspect(
+    names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE
+) -> list[dict[str, t.Any]]:
+    """All that is known of these images of a class, or of all; what is not there is left out."""
+    keeper = _images_keepers.of(kind)
+    there = _images_of(kind)
+    keys = sorted(there) if names is None else [kind.key(name) for name in names]
+    chosen = [key for key in keys if key in there]
+    identities = _identities(there)
+    records = _records(kind, identities)
+    used = _used(kind, there)
+
+    def details(key: str) -> dict[str, t.Any]:
+        return {**keeper.sizes(there[key]), "os": keeper.release(there[key])}
+
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        details = dict(zip(chosen, pool.map(_details, chosen)))
+        found = dict(zip(chosen, pool.map(details, chosen)))
     return [
         {
-            **(told(there[name], records.get(name)) or {}),
-            **details[name],
-            "machine": used.get(name),
-            "enabled": os.path.lexists(wants_path(name)),
+            **(told(there[key], records.get(key)) or {}),
+            **found[key],
+            "machine": used.get(key) if kind is MACHINE else None,
+            "used": kind.use.format(user=used[key]) if key in used else None,
+            "enabled": kind is MACHINE and os.path.lexists(wants_path(key)),
             "clones": sorted(
-                other
+                there[other].name
                 for other, record in records.items()
-                if record.parent and record.parent == identities[name]
+                if record.parent and record.parent == identities[key]
             ),
         }
-        for name in chosen
+        for key in chosen
     ]
-
-
-def _details(name: str) -> dict[str, t.Any]:
-    path = _bus.object_path(_IMAGE_PATHS, name)
-    found = _bus.properties(_bus.MACHINED, path=path, interface=_IMAGE_INTERFACE)
-    sizes = {
-        ours: None if found[theirs] >= _machined.UNKNOWN else found[theirs]
-        for ours, theirs in (
-            ("usage", "Usage"),
-            ("limit", "Limit"),
-            ("usage_exclusive", "UsageExclusive"),
-            ("limit_exclusive", "LimitExclusive"),
-        )
-    }
-    return {**sizes, "os": _os_release(name)}
-
-
-def _os_release(name: str) -> dict[str, str]:
-    """What the image says it is; nothing when it does not say, or cannot be looked into."""
-    try:
-        (fields,) = _bus.call(_bus.MACHINED, "GetImageOSRelease", "s", name, timeout=30)
-    except Failure:
-        return {}
-    return t.cast("dict[str, str]", fields)

@@ -14,38 +14,56 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images,
     _images_plan,
     _images_verbs,
+    _images_wanted,
+    _machined,
     _module,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
+    CLASSES,
+    MACHINE,
+    key_of,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
-SOURCES = list(_images_plan.SOURCES)
+SOURCES = list(_images_wanted.SOURCES)
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
+    "class": {"type": "str", "choices": list(CLASSES), "default": MACHINE.name},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "url": {"type": "str"},
     "path": {"type": "path"},
     "remote_src": {"type": "bool", "default": False},
     "clone_from": {"type": "str"},
     "rename_from": {"type": "str"},
-    "format": {"type": "str", "choices": list(_images_plan.FORMATS), "default": "auto"},
-    "verify": {"type": "str", "choices": list(_images_plan.VERIFICATIONS)},
+    "format": {"type": "str", "choices": list(_images_wanted.FORMATS), "default": "auto"},
+    "verify": {"type": "str", "choices": list(_images_wanted.VERIFICATIONS)},
     "checksum": {"type": "str"},
     "read_only": {"type": "bool"},
     "limit": {"type": "str"},
     "update": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
-    "timeout": {"type": "float", "default": _images_plan.DEFAULT_TIMEOUT},
+    "timeout": {"type": "float", "default": _images_wanted.DEFAULT_TIMEOUT},
     # What the action plugin found on the controller; users cannot set it.
     "_upload": {"type": "dict"},
 }
 
 
-def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """Bring all images of one call into their wanted state, side by side."""
-    images = [_images_plan.wanted(_with_upload(entry)) for entry in entries]
-    _images_plan.check_all(images)
+def converge(
+    module: AnsibleModule,
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    expected: t.Collection[str] = (),
+) -> dict[str, t.Any]:
+    """Bring all images of one call into their wanted state, side by side.
+
+    O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
+    """
+    images = [_images_wanted.wanted(_with_upload(entry)) for entry in entries]
+    _images_wanted.check_all(images)
+    if not module.check_mode:
+        _machined.require()
     seen = _images.snapshot(images)
-    plan = _images_plan.plan(seen, images)
+    plan = _images_plan.plan(seen, images, expected=expected if module.check_mode else ())
     missing = _images_plan.to_upload(plan)
     if missing and not module.check_mode:
         # Nothing was done: the action plugin uploads these and comes back.
@@ -54,14 +72,15 @@ def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) 
         module.warn(warning)
 
     def facts() -> dict[str, t.Any]:
-        now = _images.tell([image.name for image in images])
+        now = _images.tell([image.key for image in images])
         replaced = set() if module.check_mode else {step.subject for step in plan}
         return {
             "images": [
                 {
                     "name": image.name,
+                    "class": image.image_class,
                     "image": there,
-                    "drift": None if image.name in replaced else _drift(image, seen),
+                    "drift": None if image.key in replaced else _drift(image, seen),
                 }
                 for image, there in zip(images, now)
             ]
@@ -70,8 +89,8 @@ def converge(module: AnsibleModule, entries: t.Sequence[t.Mapping[str, t.Any]]) 
     return _module.converge(module, plan, _images_verbs.VERBS, facts=facts)
 
 
-def _drift(image: _images_plan.Wanted, seen: _images_plan.Snapshot) -> t.Optional[str]:
-    return _images_plan.drift(image, seen) if image.name in seen.images else None
+def _drift(image: _images_wanted.Wanted, seen: _images_plan.Snapshot) -> t.Optional[str]:
+    return _images_plan.drift(image, seen) if image.key in seen.images else None
 
 
 def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -82,8 +101,9 @@ def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if arguments.get("path") is None or remote or arguments["state"] == "absent":
         return arguments
     if upload is None:
+        key = key_of(arguments.get("class", MACHINE.name), arguments["name"])
         raise Failure(
-            f"image {arguments['name']}: path {arguments['path']} is on the controller, which only "
+            f"image {key}: path {arguments['path']} is on the controller, which only "
             "a task of its own can upload. Use remote_src: true for a file of the host"
         )
     return {**arguments, "upload": upload}

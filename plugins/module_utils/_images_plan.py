@@ -14,9 +14,15 @@ import dataclasses
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _images_class,
     _machined,
     _sources,
-    _verify,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import MACHINE
+from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
+    NO_LIMIT,
+    Wanted,
+    check_all,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     Failure,
@@ -25,117 +31,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
     ordered,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
-
-DEFAULT_TIMEOUT = 1800
-VERIFICATIONS = ("signature", "checksum", "none")
-FORMATS = ("auto", "tar", "raw", "directory")
-SOURCES = ("url", "path", "clone_from", "rename_from")
-NO_LIMIT = _machined.UNKNOWN
-
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
-
-
-# --- what is wanted -------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """One image as it shall be. Nothing where it shall be left as it is."""
-
-    name: str
-    state: str = "present"
-    url: t.Optional[str] = None
-    path: t.Optional[str] = None
-    clone_from: t.Optional[str] = None
-    rename_from: t.Optional[str] = None
-    format: str = "auto"
-    verify: t.Optional[str] = None
-    checksum: t.Optional[str] = None
-    read_only: t.Optional[bool] = None
-    limit: t.Optional[int] = None
-    update: bool = False
-    force: bool = False
-    timeout: float = DEFAULT_TIMEOUT
-    digest: t.Optional[str] = None
-    """What a build on this host was made from; then the path is the build's output."""
-    upload: t.Optional[t.Mapping[str, t.Any]] = None
-    """O(path) is on the controller: what it is there, and where it was uploaded to."""
-
-    @property
-    def verification(self) -> str:
-        """A checksum that is given says more than one that is fetched."""
-        return self.verify or ("checksum" if self.checksum else "signature")
-
-
-def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
-    """One image from the arguments of the module C(image); wrong ones are refused here."""
-    known = {field.name for field in dataclasses.fields(Wanted)}
-    given = {key: value for key, value in arguments.items() if key in known and value is not None}
-    if "limit" in given:
-        given["limit"] = size_of(str(given["limit"]))
-    if "checksum" in given:
-        given["checksum"] = _verify.check_literal(given["checksum"])
-    image = Wanted(**given)
-    check(image)
-    return image
-
-
-def check(image: Wanted) -> None:
-    """Refuse what cannot be meant."""
-    _machined.check_image_name(image.name)
-    named = [source for source in SOURCES if getattr(image, source) is not None]
-    if len(named) > 1:
-        raise Failure(f"image {image.name}: {' and '.join(named)} are given; expected one source")
-    if image.state == "absent" and named:
-        raise Failure(f"image {image.name}: state absent takes no source, but {named[0]} is given")
-    if image.url is not None:
-        _sources.check_url(image.url)
-    if image.path is not None and not image.path.startswith("/"):
-        raise Failure(f"image {image.name}: path {image.path!r} is not absolute")
-    if image.checksum and not (image.url or image.path):
-        raise Failure(f"image {image.name}: checksum belongs to url or path")
-    if image.verify and not image.url:
-        raise Failure(f"image {image.name}: verify belongs to url; a path takes checksum")
-    if image.verify == "none" and image.checksum:
-        raise Failure(f"image {image.name}: verify none contradicts checksum; leave one out")
-    if image.url is not None and image.format == "directory":
-        raise Failure(f"image {image.name}: a URL gives a tar or a raw image, no directory")
-    if image.timeout <= 0:
-        raise Failure(f"image {image.name}: timeout {image.timeout:g} is not above 0")
-    for other in (image.clone_from, image.rename_from):
-        if other is not None:
-            _machined.check_image_name(other)
-            if other == image.name:
-                raise Failure(f"image {image.name}: its source is itself")
-
-
-def check_all(images: t.Sequence[Wanted]) -> None:
-    """Refuse images that contradict each other."""
-    names = [image.name for image in images]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure(f"images: {', '.join(twice)} stands more than once; expected each name once")
-    for image in images:
-        if image.rename_from in names:
-            raise Failure(
-                f"image {image.name} is renamed from {image.rename_from}, which is wanted under "
-                "that name as well. Do one of them in a call of its own"
-            )
-
-
-def size_of(text: str) -> int:
-    """A size as systemd spells it, with K, M, G, T or P; V(none) is no limit."""
-    if text == "none":
-        return NO_LIMIT
-    number, unit = text.rstrip("KMGTP"), text[len(text.rstrip("KMGTP")) :]
-    try:
-        size = int(float(number) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        size = 0
-    if size <= 0:
-        raise Failure(f"limit {text!r}: expected a size such as 10G (K, M, G, T, P), or none")
-    return size
-
 
 # --- what was seen --------------------------------------------------------------------------
 
@@ -158,7 +53,7 @@ class Pieces:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """The host as it is, as far as the wanted images are concerned."""
+    """The host as it is, as far as the wanted images are concerned; all of them by key."""
 
     version: int
     images: t.Mapping[str, _machined.Image]
@@ -169,7 +64,7 @@ class Snapshot:
     problems: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Why a source could not be looked at."""
     used_by: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The machine that runs from an image."""
+    """The machine that runs from an image, or what else uses it."""
     limits: t.Mapping[str, t.Optional[int]] = dataclasses.field(default_factory=dict)
     pieces: t.Mapping[str, Pieces] = dataclasses.field(default_factory=dict)
     """Of images that shall be renamed, by their old names."""
@@ -191,14 +86,14 @@ def drift(
     """
     if image.clone_from is None and image.url is None and image.path is None:
         return None
-    record = seen.records.get(image.name)
+    record = seen.records.get(image.key)
     if record is None:
         return "nothing is known of where it came from"
     if image.clone_from is not None:
-        if image.clone_from in renewed:
+        if image.parent in renewed:
             return f"{image.clone_from}, which it was cloned from, is replaced"
-        return _drift_of_clone(image.clone_from, record, seen)
-    source = seen.sources.get(image.name)
+        return _drift_of_clone(image, record, seen)
+    source = seen.sources.get(image.key)
     if source is None:
         return None  # it could not be looked at; C(problems) says why
     if source.checksum and source.checksum == record.checksum:
@@ -208,15 +103,15 @@ def drift(
     return _drift_of_source(source, record)
 
 
-def _drift_of_clone(parent: str, record: Provenance, seen: Snapshot) -> t.Optional[str]:
+def _drift_of_clone(image: Wanted, record: Provenance, seen: Snapshot) -> t.Optional[str]:
     if record.kind != "clone":
         return f"it came from {record.source} ({record.kind})"
-    identity = seen.identities.get(parent)
+    identity = seen.identities.get(image.parent or "")
     if identity is None or record.parent == identity:
         return None
-    if record.source != parent:
+    if record.source != image.clone_from:
         return f"it was cloned from {record.source}"
-    return f"{parent} has been replaced since it was cloned"
+    return f"{image.clone_from} has been replaced since it was cloned"
 
 
 def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[str]:
@@ -241,19 +136,22 @@ def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[
 # --- the plan -------------------------------------------------------------------------------
 
 
-def plan(seen: Snapshot, images: t.Sequence[Wanted]) -> Plan:
-    """What to do, in an order in which a clone comes after its parent."""
+def plan(seen: Snapshot, images: t.Sequence[Wanted], *, expected: t.Collection[str] = ()) -> Plan:
+    """What to do, in an order in which a clone comes after its parent.
+
+    O(expected) are images that others make before the plan is carried out.
+    """
     check_all(images)
     steps: list[Step] = []
-    renewed: set[str] = set()
+    renewed = set(expected).difference(seen.images)
     for image in _parents_first(images):
-        steps += _sweep(image.name, seen)
+        steps += _sweep(image.key, seen)
         if image.state == "absent":
             steps += _absent(image, seen, images)
             continue
         own = _present(image, seen, renewed)
         if any(step.verb in _RENEWING for step in own):
-            renewed.add(image.name)
+            renewed.add(image.key)
         steps += own
     return ordered(steps)
 
@@ -262,51 +160,53 @@ _RENEWING = ("pull image", "import image", "clone image", "replace image", "rena
 
 
 def _parents_first(images: t.Sequence[Wanted]) -> list[Wanted]:
-    waiting = {image.name: image for image in images}
+    waiting = {image.key: image for image in images}
     ready: list[Wanted] = []
     while waiting:
-        free = [image for image in waiting.values() if image.clone_from not in waiting]
+        free = [image for image in waiting.values() if image.parent not in waiting]
         if not free:
             raise Failure(f"images {', '.join(waiting)} are cloned from each other")
         ready += free
         for image in free:
-            del waiting[image.name]
+            del waiting[image.key]
     return ready
 
 
-def _sweep(name: str, seen: Snapshot) -> list[Step]:
-    return [sweep_step(name)] if name in seen.leftovers else []
+def _sweep(key: str, seen: Snapshot) -> list[Step]:
+    return [sweep_step(key)] if key in seen.leftovers else []
 
 
-def sweep_step(name: str) -> Step:
-    return Step("clear leftovers of image", name, before={"leftovers": "a cut-off run's"})
+def sweep_step(key: str) -> Step:
+    return Step("clear leftovers of image", key, before={"leftovers": "a cut-off run's"})
 
 
-def _after_sweep(name: str) -> frozenset[str]:
-    return frozenset({f"clear leftovers of image {name}"})
+def _after_sweep(key: str) -> frozenset[str]:
+    return frozenset({f"clear leftovers of image {key}"})
 
 
 def _absent(image: Wanted, seen: Snapshot, images: t.Sequence[Wanted]) -> list[Step]:
-    there = seen.images.get(image.name)
+    there = seen.images.get(image.key)
     if there is None:
         return []
-    _refuse_when_used(image.name, seen, "removed")
+    _refuse_elsewhere(image, there)
+    _refuse_when_used(image.key, seen, "removed")
     before = {"state": "present", "type": there.type}
-    clones = (other.name for other in images if other.clone_from == image.name)
+    clones = (other.key for other in images if other.parent == image.key)
     return [
         Step(
             "remove image",
-            image.name,
+            image.key,
             {"type": there.type},
             before=before,
             after={"state": "absent"},
-            needs=_after_sweep(image.name).union(*(_parent_steps(clone) for clone in clones)),
+            needs=_after_sweep(image.key).union(*(_parent_steps(clone) for clone in clones)),
         )
     ]
 
 
 def _present(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> list[Step]:
-    there = seen.images.get(image.name)
+    _refuse_too_old(image, seen)
+    there = seen.images.get(image.key)
     if there is None:
         steps = [_make(image, seen, renewed)]
     elif image.rename_from is not None:
@@ -322,28 +222,28 @@ def _make(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
     if image.rename_from is not None:
         return _rename(image, image.rename_from, seen)
     if image.clone_from is not None:
-        return _clone(image, image.clone_from, seen, renewed)
+        return _clone(image, seen, renewed)
     if image.url is None and image.path is None:
         raise Failure(
-            f"image {image.name} does not exist on this host, and no source is given. Expected "
+            f"image {image.key} does not exist on this host, and no source is given. Expected "
             "one of url, path, clone_from or rename_from"
         )
     source = _readable(image, seen)
     return Step(
         "pull image" if source.kind == "url" else "import image",
-        image.name,
+        image.key,
         {"source": source, "version": seen.version, "timeout": image.timeout},
         before={"state": "absent"},
         after={"state": "present", **_shown(source)},
-        needs=_after_sweep(image.name),
+        needs=_after_sweep(image.key),
     )
 
 
 def _readable(image: Wanted, seen: Snapshot) -> _sources.Source:
-    problem = seen.problems.get(image.name)
+    problem = seen.problems.get(image.key)
     if problem:
-        raise Failure(f"image {image.name}: {problem}")
-    source = seen.sources[image.name]
+        raise Failure(f"image {image.key}: {problem}")
+    source = seen.sources[image.key]
     _sources.check_readable(source, seen.version)
     return source
 
@@ -366,7 +266,7 @@ def clone_step(
     read_only: bool = False,
     needs: t.AbstractSet[str] = frozenset(),
 ) -> Step:
-    """The step that clones an image, for other plans as well."""
+    """The step that clones an image, for other plans as well; by their keys."""
     return Step(
         "clone image",
         name,
@@ -377,22 +277,34 @@ def clone_step(
     )
 
 
-def _clone(image: Wanted, parent: str, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
-    if parent not in seen.images and parent not in renewed:
-        raise Failure(_no_parent(image.name, parent, seen))
+def _clone(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
+    parent = _parent(image, seen, renewed)
     return clone_step(
-        parent, image.name, read_only=bool(image.read_only), needs=_parent_steps(parent)
+        parent, image.key, read_only=bool(image.read_only), needs=_parent_steps(parent)
     )
+
+
+def _parent(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> str:
+    """The key of the image to clone, which must be there by then."""
+    parent = image.parent or ""
+    if parent not in seen.images and parent not in renewed:
+        raise Failure(
+            f"image {image.key}: there is no image {image.clone_from} to clone. "
+            f"{_known(image, seen)}"
+        )
+    return parent
+
+
+def _known(image: Wanted, seen: Snapshot) -> str:
+    """What the user may have meant."""
+    names = (there.name for there in seen.images.values() if there.image_class == image.kind.name)
+    which = "Images" if image.kind is MACHINE else f"Images of class {image.kind.name}"
+    return f"{which} on this host: {', '.join(sorted(names)) or 'none'}"
 
 
 def _parent_steps(parent: str) -> frozenset[str]:
     verbs = ("pull", "import", "clone", "rename", "replace")
     return frozenset(f"{verb} image {parent}" for verb in verbs)
-
-
-def _no_parent(name: str, parent: str, seen: Snapshot) -> str:
-    known = ", ".join(sorted(seen.images)) or "none"
-    return f"image {name}: there is no image {parent} to clone. Images on this host: {known}"
 
 
 def _replace(
@@ -401,49 +313,48 @@ def _replace(
     reason = drift(image, seen, renewed) or ""
     # What is built has no such word: its force is about building.
     built = image.digest is not None
-    if image.name not in seen.records and not image.force:
+    if image.key not in seen.records and not image.force:
         way_out = (
             "Remove it, or take another name" if built else "force: true replaces it all the same"
         )
         raise Failure(
-            f"image {image.name}: {reason}, so nobody can say whether it is worth keeping. "
-            f"{way_out}"
+            f"image {image.key}: {reason}, so nobody can say whether it is worth keeping. {way_out}"
         )
-    if not image.force:
-        way_out = "" if built else "; or force: true stops it meanwhile"
-        _refuse_when_used(image.name, seen, "replaced", way_out)
+    _refuse_elsewhere(image, there)
+    forced = None if built else image.kind.forced
+    if not (image.force and forced):
+        way_out = f"; or force: true {forced}" if forced else ""
+        _refuse_when_used(image.key, seen, "replaced", way_out)
     owed = _kept(image, seen, there)
     arguments: dict[str, t.Any] = {
         "version": seen.version,
         "timeout": image.timeout,
         "old": there.path,
-        "owed": {**owed, "start": seen.used_by[image.name]} if image.name in seen.used_by else owed,
+        "owed": {**owed, "start": seen.used_by[image.key]} if image.key in seen.used_by else owed,
     }
     if image.clone_from is not None:
-        if image.clone_from not in seen.images and image.clone_from not in renewed:
-            raise Failure(_no_parent(image.name, image.clone_from, seen))
-        arguments["parent"] = image.clone_from
+        arguments["parent"] = _parent(image, seen, renewed)
         after: dict[str, t.Any] = {"source": image.clone_from}
     else:
         arguments["source"] = _readable(image, seen)
         after = _shown(arguments["source"])
-    record = seen.records.get(image.name)
+    record = seen.records.get(image.key)
     origin = {"source": record.source, "checksum": record.checksum} if record else {}
-    was = {"limit": _size_shown(seen.limits.get(image.name)), "read_only": there.read_only}
+    was = {"limit": _size_shown(seen.limits.get(image.key)), "read_only": there.read_only}
     return Step(
         "replace image",
-        image.name,
+        image.key,
         arguments,
         before={**origin, **{what: was[what] for what in owed}},
         after={**after, **owed},
-        needs=_after_sweep(image.name)
-        | (_parent_steps(image.clone_from) if image.clone_from else frozenset()),
+        needs=_after_sweep(image.key)
+        | (_parent_steps(image.parent) if image.parent else frozenset()),
     )
 
 
 def _kept(image: Wanted, seen: Snapshot, there: _machined.Image) -> dict[str, t.Any]:
     """What the new image must be because it is wanted so, or because the old one is."""
-    limit = seen.limits.get(image.name) if image.limit is None else image.limit
+    limit = seen.limits.get(image.key) if image.limit is None else image.limit
     kept: dict[str, t.Any] = {}
     if limit is not None and limit != NO_LIMIT:
         _refuse_limit(image, seen, new=True)
@@ -460,7 +371,7 @@ def _rename(image: Wanted, old: str, seen: Snapshot) -> Step:
     if old not in seen.images:
         raise Failure(
             f"image {image.name}: neither it nor {old}, which it shall be renamed from, exists. "
-            f"Images on this host: {', '.join(sorted(seen.images)) or 'none'}"
+            f"{_known(image, seen)}"
         )
     _refuse_when_used(old, seen, "renamed")
     pieces = seen.pieces.get(old, Pieces())
@@ -514,14 +425,14 @@ def _properties(
 def _limit(image: Wanted, seen: Snapshot, made: bool, before: frozenset[str]) -> list[Step]:
     if image.limit is None:
         return []
-    now = None if made else seen.limits.get(image.name)
+    now = None if made else seen.limits.get(image.key)
     if (NO_LIMIT if now is None else now) == image.limit:
         return []
     _refuse_limit(image, seen, new=made)
     return [
         Step(
             "limit image",
-            image.name,
+            image.key,
             {"limit": image.limit},
             before={"limit": _size_shown(now)},
             after={"limit": _size_shown(image.limit)},
@@ -531,10 +442,10 @@ def _limit(image: Wanted, seen: Snapshot, made: bool, before: frozenset[str]) ->
 
 
 def _refuse_limit(image: Wanted, seen: Snapshot, *, new: bool) -> None:
-    kind = _type_of_new(image, seen) if new else seen.images[image.name].type
+    kind = _type_of_new(image, seen) if new else seen.images[image.key].type
     if kind != "subvolume":
         raise Failure(
-            f"image {image.name}: a limit needs a subvolume of btrfs, but its type "
+            f"image {image.key}: a limit needs a subvolume of btrfs, but its type "
             f"{'would be' if new else 'is'} {kind}. Say limit: none, or give it a tar or a "
             "directory on a /var/lib/machines that is btrfs"
         )
@@ -542,8 +453,8 @@ def _refuse_limit(image: Wanted, seen: Snapshot, *, new: bool) -> None:
 
 def _type_of_new(image: Wanted, seen: Snapshot) -> str:
     """What an image will be; of one whose origin is made by the same plan, the usual."""
-    source = seen.sources.get(image.name)
-    origin = seen.images.get(image.rename_from or image.clone_from or "")
+    source = seen.sources.get(image.key)
+    origin = seen.images.get(image.rename_from or image.parent or "")
     if image.rename_from is not None and origin:
         return origin.type
     if (source and source.format == "raw") or (origin and origin.type == "raw"):
@@ -567,14 +478,15 @@ def _read_only(
     if image.read_only in (None, now):
         return []
     if image.clone_from is not None and there is None:
-        return []  # machined makes the clone as it shall be
-    if not made:
+        return []  # the clone is made as it shall be
+    if there and not made:
         done = "made read-only" if image.read_only else "made writable"
-        _refuse_when_used(image.name, seen, done)
+        _refuse_elsewhere(image, there)
+        _refuse_when_used(image.key, seen, done)
     return [
         Step(
             "make read-only image" if image.read_only else "make writable image",
-            image.name,
+            image.key,
             before={"read_only": now},
             after={"read_only": image.read_only},
             needs=before,
@@ -582,12 +494,35 @@ def _read_only(
     ]
 
 
-def _refuse_when_used(name: str, seen: Snapshot, done: str, way_out: str = "") -> None:
-    machine = seen.used_by.get(name)
-    if machine is not None:
+# --- what is refused ------------------------------------------------------------------------
+
+
+def _refuse_too_old(image: Wanted, seen: Snapshot) -> None:
+    kind = image.kind
+    if seen.version < kind.since:
         raise Failure(
-            f"image {name} cannot be {done} while machine {machine} runs from it. Stop the machine "
-            f"first (nspawn.machined.machine with state: stopped){way_out}"
+            f"image {image.key}: images of class {kind.name} need systemd {kind.since} or later, "
+            f"and this host has {seen.version}. Nothing on it would look into {kind.root}"
+        )
+
+
+def _refuse_elsewhere(image: Wanted, there: _machined.Image) -> None:
+    """What machined does not do for us is done in one directory alone."""
+    directory = there.path.rpartition("/")[0]
+    if image.kind is not MACHINE and directory != image.kind.root:
+        raise Failure(
+            f"image {image.key} is {there.path}, which is not of this collection's making. "
+            f"Expected it in {image.kind.root}; change it, or take it away, by hand"
+        )
+
+
+def _refuse_when_used(key: str, seen: Snapshot, done: str, way_out: str = "") -> None:
+    user = seen.used_by.get(key)
+    if user is not None:
+        kind = _images_class.split(key)[0]
+        raise Failure(
+            f"image {key} cannot be {done} while {kind.use.format(user=user)}. "
+            f"{kind.way_out}{way_out}"
         )
 
 
@@ -618,12 +553,12 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
             )
     changed = {step.subject for step in steps}
     for image in images:
-        problem = seen.problems.get(image.name)
-        if problem and image.name in seen.images:
-            said.append(f"image {image.name} is there, but its source: {problem}")
+        problem = seen.problems.get(image.key)
+        if problem and image.key in seen.images:
+            said.append(f"image {image.key} is there, but its source: {problem}")
         # A clone goes its own way; that its parent does too is told, but not at each run.
-        told = image.name in seen.images and image.clone_from is None
+        told = image.key in seen.images and image.clone_from is None
         reason = drift(image, seen) if told else None
-        if reason and image.name not in changed and image.name in seen.records:
-            said.append(f"image {image.name} was left as it is: {reason}. update: true replaces it")
+        if reason and image.key not in changed and image.key in seen.records:
+            said.append(f"image {image.key} was left as it is: {reason}. update: true replaces it")
     return said

@@ -18,20 +18,24 @@ import time
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus,
-    _files,
     _images,
+    _images_class,
+    _images_keepers,
     _machined,
     _provenance,
     _run,
-    _settings,
     _sources,
     _transfer,
+    _trees,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import MACHINE
+from ansible_collections.nspawn.machined.plugins.module_utils._images_keepers import (
+    REMOVE_TIMEOUT,
+    call,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import Pieces
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
 
-REMOVE_TIMEOUT = 600
 CLONE_TIMEOUT = 600
 # While btrfs counts for the first time, machined reports no limits.
 LIMIT_PATIENCE = 60
@@ -50,38 +54,26 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
     )
     with _transfer.locked(name):
         _provenance.begin(name, record)
-        _call(
-            "CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT
-        )
+        call("CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT)
         made = os.path.join(
             _machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
         )
         _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
 
 
-def remove(name: str) -> None:
+def remove(key: str) -> None:
     """Remove an image with its settings and the record of where it came from."""
-    with _transfer.locked(name):
-        path = os.path.join(_machined.MACHINES_DIRECTORY, name)
-        gone = name
-        if os.path.isdir(path) and not os.path.islink(path) and not _is_subvolume(path):
-            gone = f"{_images.REMOVED_PREFIX}{name}"
-            _call("RenameImage", "ss", name, gone)
-        _call("RemoveImage", "s", gone, timeout=REMOVE_TIMEOUT)
-        # machined takes the settings along.
-        _files.remove_empty_directory(_settings.DIRECTORY)
-        _provenance.forget(name)
-
-
-def _is_subvolume(path: str) -> bool:
-    return _provenance.identity_of(path).startswith("subvolume:")
+    kind, name = _images_class.split(key)
+    with _transfer.locked(key):
+        _images_keepers.of(kind).remove(name)
+        _provenance.forget(key)
 
 
 def rename(old: str, new: str) -> None:
     """Rename an image; its settings, drop-ins, enablement and record go along."""
     with _transfer.locked(new), _transfer.locked(old):
         pieces = _images.pieces_of(old)
-        _call("RenameImage", "ss", old, new)
+        call("RenameImage", "ss", old, new)
         _take_along(old, new, pieces)
 
 
@@ -105,33 +97,20 @@ def _move_drop_ins(old: str, new: str) -> None:
     os.rmdir(old)
 
 
-def _call(method: str, signature: str, *arguments: str, timeout: float = 60) -> None:
-    try:
-        _bus.call(_bus.MACHINED, method, signature, *arguments, timeout=timeout)
-    except _bus.CallFailed as failed:
-        raise Failure(
-            f"machined refused {method} of image {arguments[0]}: {failed.message}"
-        ) from None
-
-
-def _set_read_only(name: str, wanted: bool) -> None:
-    _call("MarkImageReadOnly", "sb", name, "yes" if wanted else "no")
-    found = _machined.images().get(name)
-    if found is None or found.read_only != wanted:
-        raise Failure(
-            f"image {name}: machined did not make it {'read-only' if wanted else 'writable'}, "
-            "though it said so; the file system below it may not know such a flag"
-        )
+def _set_read_only(key: str, wanted: bool) -> None:
+    _keeper(key).set_read_only(_images_class.split(key)[1], wanted)
 
 
 def _set_limit(name: str, limit: int) -> None:
     """Set a limit through machined, which does not turn quotas on for it."""
-    _transfer.enable_quotas(_machined.MACHINES_DIRECTORY)
-    _call("SetImageLimit", "st", name, str(limit))
+    _trees.enable_quotas(_machined.MACHINES_DIRECTORY)
+    call("SetImageLimit", "st", name, str(limit))
     # What was not committed yet would be read as no limit.
-    _transfer.sync_btrfs(_machined.MACHINES_DIRECTORY)
+    _trees.sync_btrfs(_machined.MACHINES_DIRECTORY)
     end = time.monotonic() + LIMIT_PATIENCE
-    while (found := _images.limit_of(name)) != (None if limit == _machined.UNKNOWN else limit):
+    while (found := _images_keepers.limit_of(name)) != (
+        None if limit == _machined.UNKNOWN else limit
+    ):
         if time.monotonic() > end:
             raise Failure(f"image {name}: machined was to limit it to {limit} bytes, not {found}")
         time.sleep(0.1)
@@ -140,64 +119,62 @@ def _set_limit(name: str, limit: int) -> None:
 # --- what a killed run left -----------------------------------------------------------------
 
 
-def clear(name: str) -> None:
+def clear(key: str) -> None:
     """Remove what a killed run left of an image that it was making or removing."""
-    root = _machined.MACHINES_DIRECTORY
-    with _transfer.locked(name):
-        _transfer.sweep(name, root)
-        entries = os.listdir(root)
-        if f"{_images.REMOVED_PREFIX}{name}" in entries:
-            _call("RemoveImage", "s", f"{_images.REMOVED_PREFIX}{name}", timeout=REMOVE_TIMEOUT)
-        begun = _provenance.begun(name)
+    kind, name = _images_class.split(key)
+    with _transfer.locked(key):
+        _transfer.sweep(key, kind.root)
+        _images_keepers.of(kind).clear(name)
+        begun = _provenance.begun(key)
         if begun and not begun.identity:
-            _remove_half_clone(name, entries)
-        _settle(name, begun)
+            _remove_half_clone(name, kind.root)
+        _settle(key, begun)
 
 
-def _remove_half_clone(name: str, entries: t.Iterable[str]) -> None:
+def _remove_half_clone(name: str, root: str) -> None:
     """What machined was cloning for us when it died.
 
     Its temporary name is C(.#), the image's name and 16 hexadecimal digits. It is ours if we
     had said before that we would make that image.
     """
-    for entry in entries:
+    for entry in os.listdir(root):
         if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
-            _transfer.remove_tree(os.path.join(_machined.MACHINES_DIRECTORY, entry))
+            _trees.remove(os.path.join(root, entry))
 
 
-def _settle(name: str, begun: t.Optional[_provenance.Provenance]) -> None:
+def _settle(key: str, begun: t.Optional[_provenance.Provenance]) -> None:
     """Finish what a killed run had begun, as far as its image is there."""
-    image = _machined.images().get(name)
-    record = _provenance.read(name, image.path) if image else None
+    image = _images.find(key)
+    record = _provenance.read(key, image.path) if image else None
     owed = begun.owed if begun else {}
     try:
         if image is None:
-            _provenance.forget(name)
+            _provenance.forget(key)
         elif record and (record.owed or "read_only" not in owed):
-            _finish(name, record)
+            _finish(key, record)
         else:
             if "read_only" in owed:
-                _set_read_only(name, True)  # the old one, made writable to be replaced
-            _provenance.take_back(name)
+                _set_read_only(key, True)  # the old one, made writable to be replaced
+            _provenance.take_back(key)
     finally:
         if "start" in owed:
-            _start(owed["start"])
+            _keeper(key).start(owed["start"])
 
 
-def _finish(name: str, record: _provenance.Provenance) -> None:
+def _finish(key: str, record: _provenance.Provenance) -> None:
     """Give an image what it is owed, and say that it is done."""
     if "limit" in record.owed:
-        _set_limit(name, record.owed["limit"])
+        _set_limit(key, record.owed["limit"])
     if "read_only" in record.owed:
-        _set_read_only(name, True)
-    _provenance.write(name, dataclasses.replace(record, owed={}))
+        _set_read_only(key, True)
+    _provenance.write(key, dataclasses.replace(record, owed={}))
 
 
 # --- from a source --------------------------------------------------------------------------
 
 
 def make(
-    name: str,
+    key: str,
     source: _sources.Source,
     version: int,
     timeout: float,
@@ -211,8 +188,8 @@ def make(
     O(owed) is what the new image must become before it is done. A machine that is to be started
     again is stopped only when everything is ready.
     """
-    root = os.path.dirname(old) if old else _machined.MACHINES_DIRECTORY
-    with _transfer.stage(name, root) as place:
+    root = os.path.dirname(old) if old else _images_class.split(key)[0].root
+    with _transfer.stage(key, root) as place:
         made, found = _transfer.make(source, place, version, timeout)
         record = _provenance.Provenance(
             kind=found.kind,
@@ -228,27 +205,28 @@ def make(
             identity=_provenance.identity_of(made),
             owed=owed or {},
         )
-        _provenance.begin(name, record)
-        with _stopped(record.owed.get("start")):
+        _provenance.begin(key, record)
+        with _stopped(key, record.owed.get("start")):
             _transfer.publish(made, place, old)
-            _finish(name, record)
+            _finish(key, record)
 
 
 @contextlib.contextmanager
-def _stopped(machine: t.Optional[str]) -> t.Iterator[None]:
-    """Have a machine stopped for a while, whatever happens meanwhile."""
-    if machine is None:
+def _stopped(key: str, user: t.Optional[str]) -> t.Iterator[None]:
+    """Have who uses an image stopped for a while, whatever happens meanwhile."""
+    if user is None:
         yield
         return
-    _run.run(["systemctl", "stop", "--", _machined.unit_of(machine)], timeout=180)
+    keeper = _keeper(key)
+    keeper.stop(user)
     try:
         yield
     finally:
-        _start(machine)
+        keeper.start(user)
 
 
-def _start(machine: str) -> None:
-    _run.run(["systemctl", "start", "--", _machined.unit_of(machine)], timeout=180)
+def _keeper(key: str) -> _images_keepers.Keeper:
+    return _images_keepers.of(_images_class.split(key)[0])
 
 
 def _make(step: Step) -> None:
@@ -256,18 +234,28 @@ def _make(step: Step) -> None:
     make(step.subject, a["source"], a["version"], a["timeout"])
 
 
+def _clone(step: Step) -> None:
+    """machined clones what it knows, with the settings; the others are imported once more."""
+    parent, read_only = step.arguments["parent"], step.arguments["read_only"]
+    if _images_class.split(step.subject)[0] is MACHINE:
+        clone(parent, step.subject, read_only=read_only)
+        return
+    source, identity = _as_source(parent)
+    make(
+        step.subject,
+        source,
+        _machined.systemd_version(),
+        CLONE_TIMEOUT,
+        parent=identity,
+        owed={"read_only": True} if read_only else {},
+    )
+
+
 def _replace(step: Step) -> None:
     a = step.arguments
     source, parent = a.get("source"), None
     if source is None:
-        image = _machined.images()[a["parent"]]
-        parent = _provenance.identity_of(image.path)
-        source = _sources.Source(
-            kind="clone",
-            location=image.name,
-            file=image.path,
-            format="raw" if image.type == "raw" else "directory",
-        )
+        source, parent = _as_source(a["parent"])
     make(
         step.subject,
         source,
@@ -279,20 +267,32 @@ def _replace(step: Step) -> None:
     )
 
 
+def _as_source(key: str) -> tuple[_sources.Source, str]:
+    """An image as what another one is made from, and what stays the same of it."""
+    image = _images.find(key)
+    if image is None:
+        raise Failure(f"image {key} has gone meanwhile")
+    source = _sources.Source(
+        kind="clone",
+        location=image.name,
+        file=image.path,
+        format="raw" if image.type == "raw" else "directory",
+    )
+    return source, _provenance.identity_of(image.path)
+
+
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
     "clear leftovers of image": lambda s: clear(s.subject),
     "pull image": _make,
     "import image": _make,
-    "clone image": lambda s: clone(
-        s.arguments["parent"], s.subject, read_only=s.arguments["read_only"]
-    ),
+    "clone image": _clone,
     "replace image": _replace,
     "rename image": lambda s: rename(s.arguments["old"], s.subject),
     "finish renaming image": lambda s: _take_along(
         s.arguments["old"], s.subject, s.arguments["pieces"]
     ),
     "remove image": lambda s: remove(s.subject),
-    "remove hidden image": lambda s: _call("RemoveImage", "s", s.subject, timeout=REMOVE_TIMEOUT),
+    "remove hidden image": lambda s: call("RemoveImage", "s", s.subject, timeout=REMOVE_TIMEOUT),
     "limit image": lambda s: _set_limit(s.subject, s.arguments["limit"]),
     "make read-only image": lambda s: _set_read_only(s.subject, True),
     "make writable image": lambda s: _set_read_only(s.subject, False),

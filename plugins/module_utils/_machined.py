@@ -12,20 +12,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _bus
+from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _images_class
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+from ansible_collections.nspawn.machined.plugins.module_utils._run import find, run
 
-MACHINES_DIRECTORY = "/var/lib/machines"
-# In machined's own order: the first one that has the name wins.
-IMAGE_DIRECTORIES = (
-    "/etc/machines",
-    "/run/machines",
-    MACHINES_DIRECTORY,
-    "/var/lib/container",
-    "/usr/local/lib/machines",
-    "/usr/lib/machines",
-)
+MACHINES_DIRECTORY = _images_class.MACHINE.root
 NAME_LIMIT = 64
 # What it is called while machined clones it begins with .# and ends in 16 more characters.
 IMAGE_NAME_LIMIT = 255 - 18
@@ -37,7 +28,7 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image that machined finds. Times are in microseconds since 1970, 0 when unknown."""
+    """An image that systemd finds. Times are in microseconds since 1970, 0 when unknown."""
 
     name: str
     type: str
@@ -46,6 +37,7 @@ class Image:
     modified: int
     usage: t.Optional[int]
     path: str
+    image_class: str = _images_class.MACHINE.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +118,19 @@ def unit_of(name: str) -> str:
 # --- what there is --------------------------------------------------------------------------
 
 
+def is_installed() -> bool:
+    return find("machinectl") is not None
+
+
+def require() -> None:
+    """Refuse to change a host that machined is not on. It can be looked at: it has no machines."""
+    if not is_installed():
+        raise Failure(
+            "systemd-machined is not on this host: install systemd-container (a part of systemd on "
+            "Arch), or let the role nspawn.machined.host do it"
+        )
+
+
 @functools.cache
 def systemd_version() -> int:
     """The version of systemd on this host, without what a distribution appends to it."""
@@ -138,6 +143,8 @@ def systemd_version() -> int:
 
 def images() -> dict[str, Image]:
     """All images, without hidden ones and the host's own tree."""
+    if not is_installed():
+        return {}
     (rows,) = _bus.call(_bus.MACHINED, "ListImages")
     return {row[0]: _image(row) for row in rows if not row[0].startswith(".")}
 
@@ -162,7 +169,7 @@ def _known(number: int) -> t.Optional[int]:
 def image_path(name: str, kind: str = "directory") -> str:
     """Where an image lies. ListImages does not tell, and asking each one costs a process."""
     file = f"{name}.raw" if kind == "raw" else name
-    for directory in IMAGE_DIRECTORIES:
+    for directory in _images_class.MACHINE.directories:
         path = os.path.join(directory, file)
         if os.path.lexists(path):
             return path
@@ -171,6 +178,8 @@ def image_path(name: str, kind: str = "directory") -> str:
 
 def registered() -> list[str]:
     """The names of all machines but the host itself."""
+    if not is_installed():
+        return []
     (rows,) = _bus.call(_bus.MACHINED, "ListMachines")
     return [row[0] for row in rows if not row[0].startswith(".")]
 

@@ -10,6 +10,7 @@ From arguments to wishes, and from what became of them to the module's result.
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import typing as t
 from signal import SIGKILL
 
@@ -131,9 +132,17 @@ def converge(
     rolling: int = 0,
     purge: bool = False,
     limits: bool = True,
+    expected: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
-    """Look, plan, act unless in check mode, and tell what became of each machine."""
+    """Look, plan, act unless in check mode, and tell what became of each machine.
+
+    O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
+    """
+    if not module.check_mode:
+        _machined.require()
     snapshot = _machines_host.look(wanted, recorded=purge)
+    if module.check_mode:
+        snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
     every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
     steps = plan(snapshot, every, rolling=rolling)
     if limits:

@@ -21,6 +21,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images,
     _images_plan,
     _images_verbs,
+    _images_wanted,
     _machined,
     _mkosi_build,
     _mkosi_files,
@@ -239,7 +240,7 @@ def remains(request: Request) -> Remains:
     stages = [_mkosi_build.stage_of(request.directory, root) for root in sorted(roots)]
     images = None
     if request.import_as is not None:
-        images = _images.snapshot([_images_plan.Wanted(request.import_as, state="absent")])
+        images = _images.snapshot([_images_wanted.Wanted(request.import_as, state="absent")])
     return Remains(
         record=record,
         recorded=_mkosi_host.is_recorded(request.directory),

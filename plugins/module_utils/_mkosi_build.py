@@ -26,6 +26,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _progress,
     _run,
     _transfer,
+    _trees,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
@@ -97,8 +98,8 @@ def sweep(directory: str, stage: str) -> None:
         return
     _detach_loops(stage)
     # The stage goes last: it tells that there was something.
-    _transfer.remove_tree(workspace_of(directory, stage, table.NEWEST))
-    _transfer.remove_tree(stage)
+    _trees.remove(workspace_of(directory, stage, table.NEWEST))
+    _trees.remove(stage)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(stage))
 
@@ -324,7 +325,7 @@ def _promote(place: str, destination: str, output: str) -> list[str]:
 
 def remove(path: str) -> None:
     """Remove an output and the link that mkosi made to it."""
-    _transfer.remove_tree(path)
+    _trees.remove(path)
     link = _ENDINGS.sub("", path)
     if os.path.islink(link) and not os.path.exists(link):
         os.unlink(link)

@@ -41,10 +41,14 @@ class Version:
     text: str
 
 
+def is_installed() -> bool:
+    return _run.find("mkosi") is not None
+
+
 @functools.cache
 def version() -> Version:
     """The installed mkosi; refuse one that the collection cannot drive."""
-    if _run.find("mkosi") is None:
+    if not is_installed():
         raise Failure(
             "mkosi is not installed on this host; install it, or let the role"
             " nspawn.machined.mkosi do it"

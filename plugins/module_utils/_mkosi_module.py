@@ -21,6 +21,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils import (
     _mkosi,
     _mkosi_build,
     _mkosi_files,
+    _mkosi_host,
     _mkosi_plan,
     _mkosi_text,
     _module,
@@ -45,11 +46,27 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     for request in requests:
         _mkosi_plan.check(request)
     _mkosi_plan.check_all(requests)
+    if module.check_mode and not _mkosi_host.is_installed():
+        return _unseen(module, requests)
     with contextlib.ExitStack() as locks:
         # Always in the same order, so that two runs cannot wait for each other.
         for directory in sorted(request.directory for request in requests):
             locks.enter_context(_mkosi_build.lock_of(directory))
         return _converge(module, [_look(request) for request in requests])
+
+
+def _unseen(module: AnsibleModule, requests: t.Sequence[_mkosi_plan.Request]) -> dict[str, t.Any]:
+    """In check mode, before an earlier task of the same run has really installed mkosi."""
+    there = [request for request in requests if request.state != "absent"]
+    if there:
+        module.warn(
+            "mkosi is not installed on this host yet: whether it understands the configuration, "
+            "and whether what it would build is there already, shows only when it is"
+        )
+    steps = [step for request in there for step in _mkosi_plan.plan_unseen(request)]
+    looked = [_look(request) for request in requests if request.state == "absent"]
+    steps += [step for _request, _seen, plan in looked for step in plan]
+    return _module.converge(module, ordered(steps), _mkosi.VERBS)
 
 
 def _look(request: _mkosi_plan.Request) -> Looked:

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
     _images_plan,
+    _images_wanted,
     _machined,
     _mkosi_build,
     _mkosi_files,
@@ -147,6 +148,17 @@ def plan(request: Request, seen: Snapshot) -> Plan:
     build = _build_step(request, seen, identities(*files))
     image = [dataclasses.replace(step, needs=step.needs | identities(build)) for step in image]
     return ordered([*files, build, *image])
+
+
+def plan_unseen(request: Request) -> Plan:
+    """What a mkosi that is not installed yet will do, as far as that can be told. Pure."""
+    if request.state == "clean":
+        return ()
+    build = Step("build", request.directory, after={"mkosi": "not installed yet"})
+    if request.import_as is None:
+        return (build,)
+    source = {"state": "present", "source": request.directory}
+    return (build, Step("import image", request.import_as, after=source, needs=identities(build)))
 
 
 def held_back(request: Request, seen: Snapshot) -> bool:
@@ -326,11 +338,11 @@ def wanted_image(
     *,
     with_source: bool = True,
     digest: t.Optional[str] = None,
-) -> _images_plan.Wanted:
+) -> _images_wanted.Wanted:
     read_only = request.read_only
     if read_only is None and beside.read_only:
         read_only = True
-    return _images_plan.Wanted(
+    return _images_wanted.Wanted(
         name=request.import_as or "",
         path=request.directory if with_source else None,
         read_only=read_only,
@@ -370,7 +382,7 @@ def plan_absent(request: Request, seen: Remains) -> Plan:
     if seen.images is not None and request.import_as is not None:
         record = seen.images.records.get(request.import_as)
         if record and (record.kind, record.source) == ("mkosi", request.directory):
-            wanted = _images_plan.Wanted(request.import_as, state="absent")
+            wanted = _images_wanted.Wanted(request.import_as, state="absent")
             steps += _images_plan.plan(seen.images, [wanted])
     steps += [_sweep_step(request.directory, stage) for stage in seen.stages]
     for path in seen.outputs:

@@ -19,7 +19,15 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory
+from ansible_collections.nspawn.machined.plugins.module_utils import (
+    _files,
+    _images_class,
+    _memory,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
+    MACHINE,
+    ImageClass,
+)
 
 DIRECTORY = _memory.of("images")
 
@@ -112,24 +120,21 @@ def _generation(descriptor: int) -> int:
 # --- records --------------------------------------------------------------------------------
 
 
-def records() -> dict[str, tuple[Provenance, ...]]:
-    """Every record by image name; the one of a change that was begun comes last."""
-    try:
-        names = os.listdir(DIRECTORY)
-    except FileNotFoundError:
-        return {}
+def records(kind: ImageClass = MACHINE) -> dict[str, tuple[Provenance, ...]]:
+    """Every record of a class by key; the one of a change that was begun comes last."""
     found: dict[str, list[Provenance]] = {}
-    for file in sorted(names):
-        name, _dot, kind = file.rpartition(".")
-        record = _load(os.path.join(DIRECTORY, file)) if kind in ("json", "next") else None
+    for file in sorted(_listed(kind)):
+        name, _dot, ending = file.rpartition(".")
+        known = ending in ("json", "next")
+        record = _load(os.path.join(_directory(kind), file)) if known else None
         if record:
-            found.setdefault(name, []).append(record)
-    return {name: tuple(some) for name, some in found.items()}
+            found.setdefault(kind.key(name), []).append(record)
+    return {key: tuple(some) for key, some in found.items()}
 
 
-def read(name: str, path: t.Optional[str] = None) -> t.Optional[Provenance]:
+def read(key: str, path: t.Optional[str] = None) -> t.Optional[Provenance]:
     """The record of an image that lies at this path; nothing when it is about another one."""
-    some = [_load(_file(name, kind)) for kind in ("json", "next")]
+    some = [_load(_file(key, ending)) for ending in ("json", "next")]
     return matching([record for record in some if record], identity_of(path) if path else None)
 
 
@@ -146,44 +151,41 @@ def matching(some: t.Iterable[Provenance], identity: t.Optional[str]) -> t.Optio
     return dataclasses.replace(found, identity=identity) if found else None
 
 
-def begin(name: str, record: Provenance) -> None:
+def begin(key: str, record: Provenance) -> None:
     """Say what an image will be before it is put in place, so that a kill loses nothing."""
-    _write(_file(name, "next"), record)
+    _write(_file(key, "next"), record)
 
 
-def write(name: str, record: Provenance) -> None:
+def write(key: str, record: Provenance) -> None:
     """Say what an image is."""
-    _write(_file(name, "json"), record)
-    take_back(name)
+    _write(_file(key, "json"), record)
+    take_back(key)
 
 
-def begun(name: str) -> t.Optional[Provenance]:
+def begun(key: str) -> t.Optional[Provenance]:
     """What an image was to become, as long as nobody has said that it did."""
-    return _load(_file(name, "next"))
+    return _load(_file(key, "next"))
 
 
-def take_back(name: str) -> None:
+def take_back(key: str) -> None:
     """Forget what an image was to become: it has done so, or never will."""
-    _files.remove_unfinished(_file(name, "json"))
-    _memory.forget(_file(name, "next"))
+    _files.remove_unfinished(_file(key, "json"))
+    _memory.forget(_file(key, "next"))
 
 
-def forget(name: str) -> None:
-    take_back(name)
-    _memory.forget(_file(name, "json"))
+def forget(key: str) -> None:
+    take_back(key)
+    _memory.forget(_file(key, "json"))
 
 
-def names() -> dict[str, bool]:
-    """The images that something is said of, and whether all of that is finished."""
-    try:
-        files = os.listdir(DIRECTORY)
-    except FileNotFoundError:
-        return {}
+def names(kind: ImageClass = MACHINE) -> dict[str, bool]:
+    """The images of a class that something is said of, and whether all of that is finished."""
     found: dict[str, bool] = {}
-    for file in files:
+    for file in _listed(kind):
         said = _files.finished_name(file)
-        name, _dot, kind = said.rpartition(".")
-        found[name] = found.get(name, True) and (said, kind) == (file, "json")
+        name, _dot, ending = said.rpartition(".")
+        key = kind.key(name)
+        found[key] = found.get(key, True) and (said, ending) == (file, "json")
     return found
 
 
@@ -195,8 +197,20 @@ def rename(old: str, new: str) -> None:
     forget(old)
 
 
-def _file(name: str, kind: str) -> str:
-    return os.path.join(DIRECTORY, f"{name}.{kind}")
+def _file(key: str, ending: str) -> str:
+    kind, name = _images_class.split(key)
+    return os.path.join(_directory(kind), f"{name}.{ending}")
+
+
+def _directory(kind: ImageClass) -> str:
+    return f"{DIRECTORY}{kind.mark}"
+
+
+def _listed(kind: ImageClass) -> list[str]:
+    try:
+        return os.listdir(_directory(kind))
+    except FileNotFoundError:
+        return []
 
 
 def _load(path: str) -> t.Optional[Provenance]:

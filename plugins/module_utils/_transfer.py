@@ -11,8 +11,9 @@ starts. importd is left out of it, because it
   - turns on the quotas of the whole btrfs,
   - keeps a second, hidden copy of what it pulls and stumbles over it at the next pull.
 
-An image is made in C(/var/lib/machines/.#nspawn-machined.NAME/). systemd does not take names
-that begin with C(.#) for images, and removes what bears them at the next boot.
+An image is made in C(/var/lib/machines/.#nspawn-machined.NAME/), or beside the other images of its
+class. systemd does not take names that begin with C(.#) for images, and at the next boot removes
+those among the machines.
 """
 
 from __future__ import annotations
@@ -27,17 +28,15 @@ import hashlib
 import http.client
 import io
 import os
-import shutil
-import stat
-import struct
 import time
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _machined,
+    _images_class,
     _progress,
     _run,
     _sources,
+    _trees,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
@@ -49,20 +48,10 @@ CHUNK = 1 << 18
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
 
-# From linux/fs.h and linux/btrfs.h.
+# From linux/fs.h.
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
-_FS_IOC_GETFLAGS = 0x80086601
-_FS_IOC_SETFLAGS = 0x40086602
-_FS_IMMUTABLE_FL = 0x10
-_BTRFS_IOC_SNAP_DESTROY = 0x5000940F
-_BTRFS_IOC_SUBVOL_GETFLAGS = 0x80089419
-_BTRFS_IOC_SUBVOL_SETFLAGS = 0x4008941A
-_BTRFS_SUBVOL_RDONLY = 2
-_BTRFS_IOC_SYNC = 0x9408
-_BTRFS_IOC_QUOTA_CTL = 0xC0109428
-_BTRFS_QUOTA_CTL_ENABLE = 1
 
 
 Stream = t.Union[io.BufferedReader, http.client.HTTPResponse]
@@ -94,52 +83,59 @@ class Deadline:
 class Stage:
     """A place out of sight where one image is made."""
 
-    name: str
+    key: str
     root: str
     lock: int
 
     @property
+    def name(self) -> str:
+        return _images_class.split(self.key)[1]
+
+    @property
     def directory(self) -> str:
-        return staging_of(self.name, self.root)
+        return staging_of(self.key, self.root)
 
 
-def staging_of(name: str, root: str) -> str:
-    return os.path.join(root, f"{STAGING}{name}")
+def staging_of(key: str, root: str) -> str:
+    return os.path.join(root, f"{STAGING}{_images_class.split(key)[1]}")
 
 
 @contextlib.contextmanager
-def stage(name: str, root: str) -> t.Iterator[Stage]:
+def stage(key: str, root: str) -> t.Iterator[Stage]:
     """An empty place for an image, taken away again in the end, whatever happened."""
-    with locked(name) as lock:
-        place = Stage(name, root, lock)
-        remove_tree(place.directory)
-        os.makedirs(place.directory, mode=0o700)
+    with locked(key) as lock:
+        place = Stage(key, root, lock)
+        _trees.remove(place.directory)
+        # As importd makes it: what is setuid in an image is not for the users of the host.
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        os.mkdir(place.directory, mode=0o700)
         try:
             yield place
         finally:
-            sweep(name, root)
+            sweep(key, root)
 
 
-def sweep(name: str, root: str) -> None:
+def sweep(key: str, root: str) -> None:
     """Remove what is or was being made for an image."""
-    remove_tree(staging_of(name, root))
+    _trees.remove(staging_of(key, root))
 
 
 @contextlib.contextmanager
-def locked(name: str, patience: float = LOCK_PATIENCE) -> t.Iterator[int]:
+def locked(key: str, patience: float = LOCK_PATIENCE) -> t.Iterator[int]:
     """Be the only one who works on an image.
 
     The programs that we start inherit the lock. When the module is killed and they live on, the
     next run waits for their end instead of clearing away what they write.
     """
-    os.makedirs(LOCKS, mode=0o700, exist_ok=True)
-    descriptor = os.open(os.path.join(LOCKS, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = _lock_of(key)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         end = time.monotonic() + patience
         while not _try_lock(descriptor):
             if time.monotonic() > end:
                 raise Failure(
-                    f"image {name}: another run has been working on it for {patience:g} s. "
+                    f"image {key}: another run has been working on it for {patience:g} s. "
                     "Wait for it to end, or end it"
                 )
             time.sleep(0.1)
@@ -148,9 +144,14 @@ def locked(name: str, patience: float = LOCK_PATIENCE) -> t.Iterator[int]:
         os.close(descriptor)
 
 
-def is_locked(name: str) -> bool:
+def _lock_of(key: str) -> str:
+    kind, name = _images_class.split(key)
+    return os.path.join(f"{LOCKS}{kind.mark}", name)
+
+
+def is_locked(key: str) -> bool:
     try:
-        descriptor = os.open(os.path.join(LOCKS, name), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(_lock_of(key), os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
@@ -178,19 +179,19 @@ def make(
     Whatever the source was expected to be is checked here: an image that this function
     returns is whole and verified.
     """
-    deadline = Deadline(timeout, f"{source.location} into image {place.name}")
+    deadline = Deadline(timeout, f"{source.location} into image {place.key}")
     verb = "pulling" if source.kind == "url" else "importing"
     directory = source.format == "directory"
     if directory or _may_share_extents(source):
         words = ["run" if directory else "raw", source.file or "", _STAGED]
         # Nobody counts what it copies; that it goes on is all that can be shown.
-        with _progress.Phases(verb, place.name):
+        with _progress.Phases(verb, place.key):
             _systemd_import(
                 words, "import-fs" if directory else "import", source.location, place, deadline
             )
         found = source
     else:
-        with _progress.Meter(verb, place.name, source.size) as meter:
+        with _progress.Meter(verb, place.key, source.size) as meter:
             found = _stream(source, place, version, deadline, meter)
     for path in (os.path.join(place.directory, name) for name in (_STAGED, f"{_STAGED}.raw")):
         if os.path.lexists(path):
@@ -204,12 +205,17 @@ def _may_share_extents(source: _sources.Source) -> bool:
     return plain and source.file is not None and source.checksum is None
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> t.Optional[str]:
     """The path of a program that systemd starts but does not put into PATH."""
-    for directory in _PROGRAM_DIRECTORIES:
-        path = os.path.join(directory, name)
-        if os.access(path, os.X_OK):
-            return path
+    paths = (os.path.join(directory, name) for directory in _PROGRAM_DIRECTORIES)
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+def program(name: str) -> str:
+    """The same of one that is needed."""
+    path = find_program(name)
+    if path:
+        return path
     raise Failure(
         f"{name} is not on this host. Install systemd-container (Debian, openSUSE, Fedora; a part "
         "of systemd elsewhere)"
@@ -232,20 +238,20 @@ def _systemd_import(
     except _run.CommandFailed as failed:
         deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
-            f"systemd-{tool} could not make image {place.name} of {source}: "
-            f"{_reason(failed.result)}",
+            f"systemd-{tool} could not make image {place.key} of {source}: "
+            f"{_reason(failed.result, place.root)}",
             **failed.details,
         ) from None
 
 
-def _reason(result: _run.Result) -> str:
+def _reason(result: _run.Result, root: str) -> str:
     """What the program said, without what it says when all goes well."""
     usual = ("Importing ", "Exiting.", "Operating on ", "Wrote ")
     said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
     full = os.strerror(errno.ENOSPC)
     # tar says the latter when a part of its last write still found room.
     if any(full in line or "Wrote only" in line for line in said):
-        return f"{full}. Nothing of it is kept; make room in {_machined.MACHINES_DIRECTORY}"
+        return f"{full}. Nothing of it is kept; make room in {root}"
     return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
 
 
@@ -383,7 +389,7 @@ def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
         except FileExistsError:
             raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
         return final
-    make_writable(old)
+    _trees.make_writable(old)
     if old == final:
         _exchange(made, final, os.path.join(place.directory, "old"))
     else:
@@ -413,87 +419,3 @@ def _rename(old: str, new: str, flags: int) -> None:
     if libc.renameat2(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), old, None, new)
-
-
-# --- removing -------------------------------------------------------------------------------
-
-
-def remove_tree(path: str) -> None:
-    """Remove a file, a directory or a subvolume with all that is in it, read-only or not."""
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        os.unlink(path)
-        return
-    make_writable(path)
-    for entry in list(os.scandir(path)):
-        if entry.is_dir(follow_symlinks=False) and not _destroy_subvolume(entry.path):
-            make_writable(entry.path)
-    shutil.rmtree(path)
-
-
-def _destroy_subvolume(path: str) -> bool:
-    """Remove a subvolume at once; no success when it is none or has others inside."""
-    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # Mutable: fcntl.ioctl takes no more than 1024 bytes that are not.
-        name = bytearray(struct.pack("=q4088s", 0, os.fsencode(os.path.basename(path))))
-        fcntl.ioctl(parent, _BTRFS_IOC_SNAP_DESTROY, name)
-    except OSError:
-        return False
-    finally:
-        os.close(parent)
-    return True
-
-
-def make_writable(path: str) -> None:
-    """Take away what makes an image read-only: a flag of the directory or of the subvolume."""
-    if not os.path.isdir(path) or os.path.islink(path):
-        return
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        _clear(descriptor, _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS, "=i", _FS_IMMUTABLE_FL)
-        _clear(
-            descriptor,
-            _BTRFS_IOC_SUBVOL_GETFLAGS,
-            _BTRFS_IOC_SUBVOL_SETFLAGS,
-            "=Q",
-            _BTRFS_SUBVOL_RDONLY,
-        )
-    finally:
-        os.close(descriptor)
-
-
-def _clear(descriptor: int, get: int, put: int, form: str, flag: int) -> None:
-    flags = bytearray(8)
-    try:
-        fcntl.ioctl(descriptor, get, flags)
-        (value,) = struct.unpack_from(form, flags)
-        if value & flag:
-            fcntl.ioctl(descriptor, put, struct.pack(form, value & ~flag))
-    except OSError as error:
-        # Not this kind of file system: there is no such flag.
-        if error.errno not in (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL):
-            raise
-
-
-def enable_quotas(path: str) -> None:
-    """Turn on the quotas of a btrfs; no harm when they are on."""
-    _ioctl(path, _BTRFS_IOC_QUOTA_CTL, struct.pack("=QQ", _BTRFS_QUOTA_CTL_ENABLE, 0))
-
-
-def sync_btrfs(path: str) -> None:
-    """Have a btrfs commit what it was told, so that others can read it."""
-    _ioctl(path, _BTRFS_IOC_SYNC, b"")
-
-
-def _ioctl(path: str, request: int, argument: bytes) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.ioctl(descriptor, request, argument)
-    except OSError as error:
-        raise Failure(f"{path}: btrfs refused it: {error.strerror}") from None
-    finally:
-        os.close(descriptor)

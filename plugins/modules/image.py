@@ -6,10 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image
-short_description: Pull, import, clone, rename and remove one image of systemd-machined
+short_description: Pull, import, clone, rename and remove one image of systemd
 version_added: 0.1.0
 description:
-  - Makes an image in C(/var/lib/machines) from a URL, a file, a directory or another image.
+  - Makes an image of a machine from a URL, a file, a directory or another image, or one of a
+    portable service, a system extension or a configuration extension.
   - An image is unpacked out of sight, verified, and only then given its name. Whatever happens
     meanwhile, there is the whole image or none, and after an update the old one or the new one.
   - Remembers where each image came from, so that a second run neither downloads nor changes
@@ -36,11 +37,27 @@ options:
       - The name of the image.
     type: str
     required: true
+  class:
+    description:
+      - What the image is for. V(machine) is for systemd-nspawn, V(portable) for C(portablectl),
+        V(sysext) extends C(/usr) and V(confext) extends C(/etc).
+      - It is made in the directory where systemd looks for it, which is C(/var/lib/machines),
+        C(/var/lib/portables), C(/var/lib/extensions) or C(/var/lib/confexts).
+      - V(confext) needs systemd 254 or later, the others any that this collection works with. The
+        C(--class) of C(importctl), which came with systemd 256, is not needed.
+      - Each class has its own names. Where names stand alone, as in RV(plan), the class is before
+        them, as in C(sysext/tools); a machine's name is by itself.
+      - A new image is neither attached nor merged. That is done with C(portablectl attach),
+        C(systemd-sysext refresh) or C(systemd-confext refresh).
+    type: str
+    choices: [machine, portable, sysext, confext]
+    default: machine
   state:
     description:
       - Whether the image is to be there.
       - With V(absent) the image goes together with its C(.nspawn) file and the record of where it
-        came from. An image that a machine runs from is not removed.
+        came from. An image that a machine runs from is not removed, nor one that is attached or
+        merged.
     type: str
     choices: [present, absent]
     default: present
@@ -62,13 +79,15 @@ options:
     default: false
   clone_from:
     description:
-      - The image to clone. Its C(.nspawn) file is copied along.
+      - The image to clone, of the same O(class). The C(.nspawn) file of a machine is copied along.
+      - The name that is written inside a system or configuration extension stays what it is.
     type: str
   rename_from:
     description:
       - The present name of the image. Its C(.nspawn) file, unit drop-ins, enablement and record go
         along.
       - Nothing happens when there is an image of the new name already.
+      - Only for O(class=machine), as the others bear their name inside as well.
     type: str
   format:
     description:
@@ -99,7 +118,9 @@ options:
   limit:
     description:
       - The most that the image may take on the disk, with K, M, G, T or P, or V(none).
-      - Needs btrfs, and turns its quotas on. Left as it is when not given.
+      - Needs btrfs, and turns its quotas on, under which each further clone costs more than the one
+        before. Left as it is when not given.
+      - Only for O(class=machine).
     type: str
   update:
     description:
@@ -113,6 +134,8 @@ options:
     description:
       - With O(update), whether to stop and start again the machine that runs from the image, and to
         replace an image of which nobody knows where it came from.
+      - All extensions are merged anew when one that is merged is replaced. A portable service that
+        is attached has to be detached first all the same.
     type: bool
     default: false
   _upload:
@@ -171,6 +194,18 @@ EXAMPLES = r"""
     name: user-alan-tumbleweed
     rename_from: tumbleweed
 
+- name: Pull a system extension
+  nspawn.machined.image:
+    name: tools
+    class: sysext
+    url: https://images.example.org/tools.raw.xz
+    read_only: true
+  register: tools
+
+- name: Merge it
+  ansible.builtin.command: systemd-sysext refresh
+  when: tools is changed
+
 - name: Remove an image
   nspawn.machined.image:
     name: web
@@ -198,6 +233,10 @@ image:
   contains:
     name:
       description: The name of the image.
+      type: str
+      returned: always
+    class:
+      description: What it is for - V(machine), V(portable), V(sysext) or V(confext).
       type: str
       returned: always
     type:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_info
-short_description: What systemd-machined and the collection know of images
+short_description: What systemd and the collection know of images
 version_added: 0.1.0
 description:
   - Returns one, several or all images of a host with their sizes, limits, times, operating systems,
@@ -23,6 +23,12 @@ options:
       - Names that no image has are left out of the result.
     type: list
     elements: str
+  class:
+    description:
+      - Of which class the images are; see M(nspawn.machined.image).
+    type: str
+    choices: [machine, portable, sysext, confext]
+    default: machine
 seealso:
   - module: nspawn.machined.image
 """
@@ -41,6 +47,10 @@ EXAMPLES = r"""
 - name: Look at one of them
   nspawn.machined.image_info:
     name: trixie
+
+- name: Look at all system extensions
+  nspawn.machined.image_info:
+    class: sysext
 """
 
 RETURN = r"""
@@ -52,6 +62,10 @@ images:
   contains:
     name:
       description: The name of the image.
+      type: str
+      returned: always
+    class:
+      description: What it is for - V(machine), V(portable), V(sysext) or V(confext).
       type: str
       returned: always
     type:
@@ -91,7 +105,9 @@ images:
       type: int
       returned: always
     os:
-      description: The fields of its C(os-release) file. Empty when it has none that can be read.
+      description:
+        - The fields of its C(os-release) file, or of the C(extension-release) file of an extension.
+          Empty when it has none that can be read, as in a raw image that is not of a machine.
       type: dict
       returned: always
       sample: {ID: debian, VERSION_ID: "13"}
@@ -99,6 +115,11 @@ images:
       description: The machine that runs from it. Nothing when none does.
       type: str
       returned: always
+    used:
+      description: What keeps it from being removed. Nothing when nothing does.
+      type: str
+      returned: always
+      sample: it is merged into /usr
     enabled:
       description: Whether its machine starts when the host boots.
       type: bool
@@ -161,16 +182,26 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _images, _module
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
+    CLASSES,
+    MACHINE,
+)
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
-        argument_spec={"name": {"type": "list", "elements": "str"}},
+        argument_spec={
+            "name": {"type": "list", "elements": "str"},
+            "class": {"type": "str", "choices": list(CLASSES), "default": MACHINE.name},
+        },
         supports_check_mode=True,
     )
-    _module.run(
-        module, lambda: {"changed": False, "images": _images.inspect(module.params["name"])}
-    )
+
+    def body() -> dict[str, t.Any]:
+        kind = CLASSES[module.params["class"]]
+        return {"changed": False, "images": _images.inspect(module.params["name"], kind)}
+
+    _module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: images
-short_description: Pull, import, clone, rename and remove many images of systemd-machined at once
+short_description: Pull, import, clone, rename and remove many images of systemd at once
 version_added: 0.1.0
 description:
   - Does what M(nspawn.machined.image) does for any number of images in one call.
@@ -40,11 +40,27 @@ options:
           - The name of the image.
         type: str
         required: true
+      class:
+        description:
+          - What the image is for. V(machine) is for systemd-nspawn, V(portable) for C(portablectl),
+            V(sysext) extends C(/usr) and V(confext) extends C(/etc).
+          - It is made in the directory where systemd looks for it, which is C(/var/lib/machines),
+            C(/var/lib/portables), C(/var/lib/extensions) or C(/var/lib/confexts).
+          - V(confext) needs systemd 254 or later, the others any that this collection works with.
+            The C(--class) of C(importctl), which came with systemd 256, is not needed.
+          - Each class has its own names. Where names stand alone, as in RV(plan), the class is
+            before them, as in C(sysext/tools); a machine's name is by itself.
+          - A new image is neither attached nor merged. That is done with C(portablectl attach),
+            C(systemd-sysext refresh) or C(systemd-confext refresh).
+        type: str
+        choices: [machine, portable, sysext, confext]
+        default: machine
       state:
         description:
           - Whether the image is to be there.
           - With V(absent) the image goes together with its C(.nspawn) file and the record of where
-            it came from. An image that a machine runs from is not removed.
+            it came from. An image that a machine runs from is not removed, nor one that is attached
+            or merged.
         type: str
         choices: [present, absent]
         default: present
@@ -66,7 +82,9 @@ options:
         default: false
       clone_from:
         description:
-          - The image to clone. Its C(.nspawn) file is copied along.
+          - The image to clone, of the same O(images[].class). The C(.nspawn) file of a machine is
+            copied along.
+          - The name that is written inside a system or configuration extension stays what it is.
           - It may be one that is made by the same call.
         type: str
       rename_from:
@@ -74,6 +92,7 @@ options:
           - The present name of the image. Its C(.nspawn) file, unit drop-ins, enablement and record
             go along.
           - Nothing happens when there is an image of the new name already.
+          - Only for O(images[].class=machine), as the others bear their name inside as well.
         type: str
       format:
         description:
@@ -104,7 +123,9 @@ options:
       limit:
         description:
           - The most that the image may take on the disk, with K, M, G, T or P, or V(none).
-          - Needs btrfs, and turns its quotas on. Left as it is when not given.
+          - Needs btrfs, and turns its quotas on, under which each further clone costs more than the
+            one before. Left as it is when not given.
+          - Only for O(images[].class=machine).
         type: str
       update:
         description:
@@ -118,6 +139,8 @@ options:
         description:
           - With O(images[].update), whether to stop and start again the machine that runs from the
             image, and to replace an image of which nobody knows where it came from.
+          - All extensions are merged anew when one that is merged is replaced. A portable service
+            that is attached has to be detached first all the same.
         type: bool
         default: false
       _upload:
@@ -129,6 +152,13 @@ options:
           - How many seconds making the image may take.
         type: float
         default: 1800
+  images_expected:
+    description:
+      - Images that earlier tasks of the same run make. In check mode, where those make nothing,
+        they count as being there.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: nspawn.machined.image
   - module: nspawn.machined.image_info
@@ -167,6 +197,10 @@ images:
       description: The name of the image.
       type: str
       returned: always
+    class:
+      description: What it is for - V(machine), V(portable), V(sysext) or V(confext).
+      type: str
+      returned: always
     drift:
       description: Why the image is not what its source would give now. Nothing when it is.
       type: str
@@ -178,6 +212,10 @@ images:
       contains:
         name:
           description: The name of the image.
+          type: str
+          returned: always
+        class:
+          description: What it is for - V(machine), V(portable), V(sysext) or V(confext).
           type: str
           returned: always
         type:
@@ -268,11 +306,18 @@ def main() -> t.NoReturn:
                 "required": True,
                 "options": _images_module.ARGUMENTS,
                 "mutually_exclusive": [_images_module.SOURCES],
-            }
+            },
+            "images_expected": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    _module.run(module, lambda: _images_module.converge(module, module.params["images"]))
+    parameters = module.params
+    _module.run(
+        module,
+        lambda: _images_module.converge(
+            module, parameters["images"], expected=parameters["images_expected"]
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -161,6 +161,13 @@ options:
         bridge.
     type: bool
     default: true
+  images_expected:
+    description:
+      - Images that earlier tasks of the same run make. In check mode, where those make nothing,
+        they count as being there.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: nspawn.machined.machine
   - module: nspawn.machined.nspawn_settings
@@ -287,6 +294,7 @@ ARGUMENTS = {
     "rolling": {"type": "int", "default": 0},
     "purge": {"type": "bool", "default": False},
     "check_limits": {"type": "bool", "default": True},
+    "images_expected": {"type": "list", "elements": "str", "default": []},
     **_machines_module.WAITING,
 }
 
@@ -303,6 +311,7 @@ def main() -> t.NoReturn:
             rolling=parameters["rolling"],
             purge=parameters["purge"],
             limits=parameters["check_limits"],
+            expected=parameters["images_expected"],
         )
 
     _module.run(module, body)

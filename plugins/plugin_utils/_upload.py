@@ -20,6 +20,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ansible_collections.nspawn.machined.plugins.module_utils import _images_class
 from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
 
 HEAD_SIZE = 64 * 1024
@@ -88,6 +89,11 @@ def pack(directory: str, into: t.Any) -> None:
                 archive.add(path, os.path.join(inside, name), recursive=False, filter=by_number)
 
 
+def _key(entry: Entry) -> str:
+    kind = str(entry.get("class") or _images_class.MACHINE.name)
+    return _images_class.key_of(kind, str(entry["name"]))
+
+
 class UploadAction(_progress.ProgressAction):
     """Runs a module of images, and uploads what it says that it needs."""
 
@@ -102,14 +108,14 @@ class UploadAction(_progress.ProgressAction):
             if path is not None:
                 entry["path"] = path
                 entry["_upload"] = look(path)
-                local[entry["name"]] = entry
+                local[_key(entry)] = entry
         result = super().run_module(arguments, task_vars)
         needed = result.pop("_to_upload", None)
         if not needed:
             return result
         try:
-            for name in needed:
-                local[name]["_upload"]["file"] = self._upload(local[name], name)
+            for number, key in enumerate(needed):
+                local[key]["_upload"]["file"] = self._upload(local[key], f"image-{number}", key)
             return super().run_module(arguments, task_vars)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -128,11 +134,11 @@ class UploadAction(_progress.ProgressAction):
             raise AnsibleActionFail(f"path {found} on the controller cannot be read")
         return found
 
-    def _upload(self, entry: Entry, name: str) -> str:
+    def _upload(self, entry: Entry, name: str, subject: str) -> str:
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         shell = self._connection._shell
-        remote = t.cast("str", shell.join_path(shell.tmpdir, f"image-{len(name)}-{name}"))
+        remote = t.cast("str", shell.join_path(shell.tmpdir, name))
         total = entry["_upload"]["size"]
         since = _progress.elapsed()
 
@@ -141,7 +147,7 @@ class UploadAction(_progress.ProgressAction):
                 f"stat -c %s {shell.quote(remote)}", sudoable=False
             )
             done = int(stdout) if stdout.strip().isdigit() else 0
-            fields = {"doing": "uploading", "subject": name, "done": done, "total": total}
+            fields = {"doing": "uploading", "subject": subject, "done": done, "total": total}
             return [{**fields, "seconds": since()}]
 
         with self._packed(entry["path"]) as file, self.watching(probe):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = "bench-template"
-# Stopped in order: what is killed leaves mounts behind that keep it from starting again.
+# Stopped in order: what is killed leaves mounts behind that keep it from starting again. btrfs
+# frees what was removed in the background, for as long as a minute: the next measurement must not
+# pay for it.
 CLEAR = """
 set -eu
 systemctl stop 'systemd-nspawn@*'
@@ -25,6 +28,7 @@ for image in /var/lib/machines/m[0-9]*; do
     [ -e "$image" ] || continue
     btrfs subvolume delete -R "$image" >/dev/null 2>&1 || btrfs subvolume delete "$image" >/dev/null
 done
+btrfs subvolume sync /var/lib/machines >/dev/null
 sync
 """
 WEIGH = """#!/usr/bin/python3
@@ -39,17 +43,16 @@ sys.exit(rc)
 class Host:
     """A test host of the benchmark's own."""
 
-    def __init__(self, name: str, distribution: str) -> None:
+    def __init__(self, name: str, distribution: str, *, quotas: bool) -> None:
         self.name = name
         self.distribution = distribution
+        self.quotas = quotas
         self.directory = ROOT / "build" / "hosts" / name
 
     def up(self) -> None:
         self._testhost("up", self.name, "--distribution", self.distribution)
-        self.shell(
-            f"machinectl show-image {TEMPLATE} >/dev/null 2>&1 ||"
-            f" machinectl import-tar /usr/share/nspawn-machined-test/guest.tar {TEMPLATE}"
-        )
+        self.playbook("template", "-e", json.dumps({"bench_template": TEMPLATE}))
+        self.shell(f"btrfs quota {'enable' if self.quotas else 'disable'} /var/lib/machines")
 
     def down(self) -> None:
         self._testhost("down", self.name)

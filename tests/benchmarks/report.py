@@ -60,13 +60,14 @@ def budgets(samples: Sequence[Sample]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, samples: Sequence[Sample], distribution: str) -> None:
+def write(folder: Path, samples: Sequence[Sample], distribution: str, *, quotas: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(
         json.dumps([sample.as_dict() for sample in samples], indent=1) + "\n"
     )
     (folder / "results.md").write_text(
-        f"# Machines at once on {distribution}\n\n{table(samples)}\n\n{budgets(samples)}\n"
+        f"# Machines at once on {distribution}, btrfs quotas {'on' if quotas else 'off'}\n\n"
+        f"{table(samples)}\n\n{budgets(samples)}\n"
     )
     plot(folder / "results.png", samples)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import typing as t
 
@@ -113,6 +114,9 @@ def _text(content: bytes) -> str:
 
 
 def _answer(question: str) -> str:
+    program, *_arguments = question.split()
+    if shutil.which(program) is None:
+        return ""
     done = subprocess.run(
         question.split(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True
     )

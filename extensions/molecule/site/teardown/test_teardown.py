@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import typing as t
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +13,6 @@ from ansible_collections.nspawn.machined.extensions.molecule.testkit.state impor
     State,
     differences,
 )
-
-
-@pytest.fixture(scope="session")
-def before(on: str) -> State:
-    """What prepare wrote down."""
-    path = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], f"before-{on}.json")
-    return t.cast(State, json.loads(path.read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import CLASSES
 from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import (
-    NO_LIMIT,
     Pieces,
     Snapshot,
-    Wanted,
     drift,
     plan,
-    size_of,
     to_upload,
-    wanted,
     warnings,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
+    NO_LIMIT,
+    Wanted,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
@@ -64,29 +64,6 @@ def said(steps: Plan) -> list[str]:
 # --- what is refused ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        ({"url": URL, "path": "/a.tar"}, "expected one source"),
-        ({"state": "absent", "url": URL}, "takes no source"),
-        ({"path": "a.tar"}, "is not absolute"),
-        ({"clone_from": "b", "checksum": "sha256:" + "0" * 64}, "belongs to url or path"),
-        ({"path": "/a.tar", "verify": "signature"}, "verify belongs to url"),
-        ({"url": URL, "verify": "none", "checksum": "sha256:" + "0" * 64}, "contradicts"),
-        ({"url": URL, "format": "directory"}, "no directory"),
-        ({"clone_from": "b", "timeout": 0}, "is not above 0"),
-        ({"clone_from": "a"}, "its source is itself"),
-        ({"rename_from": "../b"}, "slash"),
-        ({"checksum": "md5:12", "url": URL}, "64 hexadecimal"),
-        ({"limit": "10 elephants"}, "expected a size"),
-        ({"limit": "-1G"}, "expected a size"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(arguments: dict[str, t.Any], word: str) -> None:
-    with pytest.raises(Failure, match=word):
-        wanted({"name": "a", **arguments})
-
-
 def test_an_image_that_is_named_twice_is_refused() -> None:
     with pytest.raises(Failure, match="web stands more than once"):
         plan(host(), [Wanted("web", clone_from="a"), Wanted("web", state="absent")])
@@ -105,6 +82,18 @@ def test_an_image_that_is_not_there_needs_a_source() -> None:
 def test_a_clone_of_nothing_names_what_there_is() -> None:
     with pytest.raises(Failure, match=r"no image trixy to clone\. Images on this host: trixie"):
         plan(host(image("trixie")), [Wanted("web", clone_from="trixy")])
+
+
+def test_an_image_that_others_make_before_can_be_cloned() -> None:
+    steps = plan(host(), [Wanted("web", clone_from="built")], expected=["built"])
+    assert said(steps) == ["clone image web"]
+
+
+def test_an_image_that_others_leave_alone_has_not_changed() -> None:
+    origin = Provenance("clone", "built", 0.0, parent="subvolume:1")
+    seen = host(image("built"), image("web"), records={"web": origin})
+    wish = [Wanted("web", clone_from="built", update=True)]
+    assert plan(seen, wish, expected=["built"]) == ()
 
 
 def test_a_problem_of_the_source_is_the_error_of_an_image_that_is_to_be_made() -> None:
@@ -304,6 +293,173 @@ def test_only_files_that_are_needed_are_uploaded() -> None:
     assert to_upload(plan(seen, entries)) == ["db"]
 
 
+# --- classes --------------------------------------------------------------------------------
+
+
+def other(name: str, kind: str, *, root: str | None = None, read_only: bool = False) -> Image:
+    path = f"{root or CLASSES[kind].root}/{name}"
+    return Image(name, "directory", read_only, 1, 1, None, path, kind)
+
+
+def mixed(*images: Image, **fields: t.Any) -> Snapshot:
+    there = {CLASSES[one.image_class].key(one.name): one for one in images}
+    identities = {key: f"inode:{number}:1" for number, key in enumerate(there, 1)}
+    return Snapshot(257, there, **{"identities": identities, **fields})
+
+
+def every_class(**fields: t.Any) -> list[Wanted]:
+    return [Wanted("web", image_class=kind, **fields) for kind in CLASSES]
+
+
+def test_the_same_name_in_each_class_is_four_images() -> None:
+    seen = mixed(sources={entry.key: source() for entry in every_class()})
+    steps = plan(seen, every_class(url=URL, read_only=True))
+    assert said(steps)[:4] == [
+        "pull image web",
+        "pull image portable/web",
+        "pull image sysext/web",
+        "pull image confext/web",
+    ]
+    assert len({step.identity for step in steps}) == 8
+    read_only = {step.subject: step.needs for step in steps if step.verb == "make read-only image"}
+    assert read_only["sysext/web"] == {"pull image sysext/web"}
+
+
+def test_what_is_known_of_one_class_is_not_told_of_another() -> None:
+    seen = mixed(
+        other("web", "sysext"),
+        records={"sysext/web": record()},
+        sources={"sysext/web": source(etag='"2"'), "web": source(), "confext/web": source()},
+        used_by={"web": "web"},
+        leftovers=frozenset({"confext/web"}),
+        problems={"portable/web": "404"},
+    )
+    entries = [entry for entry in every_class(url=URL, update=True) if entry.key != "portable/web"]
+    assert said(plan(seen, entries)) == [
+        "pull image web",
+        "replace image sysext/web",
+        "clear leftovers of image confext/web",
+        "pull image confext/web",
+    ]
+
+
+def test_an_image_of_one_class_is_removed_alone() -> None:
+    seen = mixed(image("web"), other("web", "sysext"), other("web", "portable"))
+    (step,) = plan(seen, [Wanted("web", image_class="sysext", state="absent")])
+    assert step.identity == "remove image sysext/web"
+
+
+def test_an_image_is_named_once_in_its_class() -> None:
+    twice = [Wanted("web", image_class="sysext"), Wanted("web", image_class="sysext")]
+    with pytest.raises(Failure, match="sysext/web stands more than once"):
+        plan(mixed(), twice)
+
+
+def test_a_clone_is_of_the_class_of_its_parent() -> None:
+    entries = [
+        Wanted("copy", image_class="portable", clone_from="web"),
+        Wanted("web", image_class="portable", url=URL),
+    ]
+    steps = plan(mixed(sources={"portable/web": source()}), entries)
+    assert said(steps) == ["pull image portable/web", "clone image portable/copy"]
+    assert steps[1].needs == {"pull image portable/web"}
+    assert steps[1].arguments["parent"] == "portable/web"
+    with pytest.raises(Failure, match="Images of class portable on this host: none"):
+        plan(mixed(image("web"), other("web", "sysext")), entries[:1])
+
+
+def test_a_clone_drifts_when_the_parent_of_its_class_is_replaced() -> None:
+    origin = Provenance("clone", "web", 0.0, parent="inode:9:1", identity="s")
+    seen = mixed(
+        image("web"),
+        other("web", "portable"),
+        other("copy", "portable"),
+        records={"portable/copy": origin},
+    )
+    entry = Wanted("copy", image_class="portable", clone_from="web")
+    assert drift(entry, seen) == "web has been replaced since it was cloned"
+
+
+@pytest.mark.parametrize(("version", "allowed"), [(252, False), (253, False), (254, True)])
+def test_a_class_that_the_host_does_not_know_yet_is_refused(version: int, allowed: bool) -> None:
+    seen = dataclasses.replace(mixed(sources={"confext/web": source()}), version=version)
+    entry = Wanted("web", image_class="confext", url=URL)
+    if allowed:
+        assert said(plan(seen, [entry])) == ["pull image confext/web"]
+    else:
+        with pytest.raises(
+            Failure, match=f"need systemd 254 or later, and this host has {version}"
+        ):
+            plan(seen, [entry])
+    gone = dataclasses.replace(seen, images={"confext/web": other("web", "confext")})
+    assert said(plan(gone, [Wanted("web", image_class="confext", state="absent")])) == [
+        "remove image confext/web"
+    ]
+
+
+def test_the_other_classes_are_known_to_every_supported_systemd() -> None:
+    seen = dataclasses.replace(mixed(), version=252)
+    for kind in ("portable", "sysext"):
+        entry = Wanted("web", image_class=kind, url=URL)
+        there = dataclasses.replace(seen, sources={entry.key: source()})
+        assert said(plan(there, [entry])) == [f"pull image {kind}/web"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "word"),
+    [
+        ("portable", "attached", "while its services are attached. Detach it first"),
+        ("sysext", "/usr", r"while it is merged into /usr\. Unmerge it first \(systemd-sysext"),
+        ("confext", "/etc", r"while it is merged into /etc\. Unmerge it first \(systemd-confext"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fields", [{"state": "absent"}, {"read_only": True}, {"url": URL, "update": True}]
+)
+def test_what_is_attached_or_merged_is_left_alone(
+    kind: str, user: str, word: str, fields: dict[str, t.Any]
+) -> None:
+    key = f"{kind}/web"
+    seen = mixed(
+        other("web", kind),
+        used_by={key: user},
+        records={key: record()},
+        sources={key: source(etag='"2"')},
+    )
+    with pytest.raises(Failure, match=word):
+        plan(seen, [Wanted("web", image_class=kind, **fields)])
+
+
+def test_force_merges_extensions_anew_but_does_not_detach() -> None:
+    def planned_for(kind: str) -> Plan:
+        key = f"{kind}/web"
+        seen = mixed(
+            other("web", kind),
+            used_by={key: "/usr"},
+            records={key: record()},
+            sources={key: source(etag='"2"')},
+        )
+        return plan(seen, [Wanted("web", image_class=kind, url=URL, update=True, force=True)])
+
+    (step,) = planned_for("sysext")
+    assert step.arguments["owed"] == {"start": "/usr"}
+    with pytest.raises(Failure, match="Detach it first"):
+        planned_for("portable")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"state": "absent"}, {"read_only": True}, {"url": URL, "update": True}]
+)
+def test_an_image_of_the_vendor_is_not_touched(fields: dict[str, t.Any]) -> None:
+    seen = mixed(
+        other("web", "confext", root="/usr/lib/confexts"),
+        records={"confext/web": record()},
+        sources={"confext/web": source(etag='"2"')},
+    )
+    with pytest.raises(Failure, match="/usr/lib/confexts/web, which is not of this collection"):
+        plan(seen, [Wanted("web", image_class="confext", **fields)])
+
+
 # --- drift ----------------------------------------------------------------------------------
 
 
@@ -360,14 +516,6 @@ def test_what_is_not_verified_is_a_warning() -> None:
     entries = [Wanted("a", url=URL), Wanted("b", url=URL)]
     (warning,) = warnings(seen, entries, plan(seen, entries))
     assert warning.startswith("image a:") and "is not verified" in warning
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("1", 1), ("10G", 10 << 30), ("1.5K", 1536), ("none", NO_LIMIT), ("2T", 2 << 40)],
-)
-def test_sizes_are_read_as_systemd_spells_them(text: str, size: int) -> None:
-    assert size_of(text) == size
 
 
 # --- any host, any wish ---------------------------------------------------------------------
@@ -529,6 +677,45 @@ def test_no_step_touches_what_was_not_named(seen: Snapshot, wish: list[Wanted]) 
     assert {step.subject for step in planned(seen, wish)} <= named
 
 
-def test_every_argument_of_the_module_is_known_to_the_plan() -> None:
-    known = {field.name for field in dataclasses.fields(_images_plan.Wanted)}
-    assert {"url", "path", "clone_from", "rename_from", "read_only", "limit"} <= known
+def as_portables(seen: Snapshot) -> Snapshot:
+    """The same host with portable services in the place of machines."""
+
+    def moved(known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return {f"portable/{name}": value for name, value in known.items()}
+
+    def one(name: str, there: Image) -> Image:
+        path = f"/var/lib/portables/{name}"
+        return dataclasses.replace(there, image_class="portable", path=path)
+
+    return dataclasses.replace(
+        seen,
+        images=moved({name: one(name, there) for name, there in seen.images.items()}),
+        identities=moved(seen.identities),
+        records=moved(seen.records),
+        sources=moved(seen.sources),
+    )
+
+
+@planner
+@given(hosts(), wishes(), hosts(), wishes())
+def test_classes_do_not_disturb_each_other(
+    seen: Snapshot, wish: list[Wanted], other_seen: Snapshot, other_wish: list[Wanted]
+) -> None:
+    portables = as_portables(other_seen)
+    portable_wish = [
+        dataclasses.replace(entry, image_class="portable", limit=None) for entry in other_wish
+    ]
+    apart = [*planned(seen, wish), *planned(portables, portable_wish)]
+    both = dataclasses.replace(
+        seen,
+        images={**seen.images, **portables.images},
+        identities={**seen.identities, **portables.identities},
+        records={**seen.records, **portables.records},
+        sources={**seen.sources, **portables.sources},
+    )
+    together = planned(both, [*portable_wish, *wish])
+    assert sorted(together, key=by_identity) == sorted(apart, key=by_identity)
+
+
+def by_identity(step: Step) -> str:
+    return step.identity

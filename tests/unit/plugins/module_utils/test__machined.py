@@ -42,6 +42,16 @@ def test_a_name_that_systemd_refuses_is_refused_with_its_reason(name: str, reaso
         _machined.check_name(name)
 
 
+def test_a_host_without_machined_has_no_machines_and_cannot_be_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_machined, "find", lambda _program: None)
+    assert _machined.images() == {}
+    assert _machined.registered() == []
+    with pytest.raises(Failure, match="install systemd-container"):
+        _machined.require()
+
+
 @given(st.text(max_size=70))
 def test_an_accepted_name_is_safe_as_file_and_as_unit(name: str) -> None:
     try:

@@ -24,6 +24,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import
     held_back,
     plan,
     plan_absent,
+    plan_unseen,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_translate import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
@@ -358,3 +359,12 @@ def test_nothing_is_imported_that_was_not_just_built_or_kept(
     if {"import image", "replace image"} & set(verbs):
         fresh = seen.destination and seen.record.digest == seen.digest and seen.outputs_there
         assert "build" in verbs or fresh
+
+
+def test_a_mkosi_that_is_not_there_yet_builds_and_cleans_nothing() -> None:
+    assert describe(plan_unseen(request(import_as="web"))) == [
+        f"build {HERE}",
+        "import image web",
+    ]
+    assert describe(plan_unseen(request())) == [f"build {HERE}"]
+    assert plan_unseen(request(state="clean")) == ()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils import _provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._images_class import SYSEXT
 from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
 
 RECORD = Provenance("url", "https://example.org/a.tar", 1.0)
@@ -114,3 +115,20 @@ def test_what_an_image_is_owed_is_remembered() -> None:
     _provenance.begin("image", dataclasses.replace(RECORD, owed={"limit": 5, "read_only": True}))
     begun = _provenance.begun("image")
     assert begun is not None and begun.owed == {"limit": 5, "read_only": True}
+
+
+def test_images_of_one_name_and_two_classes_have_two_records(tmp_path: Path) -> None:
+    machine, extension = RECORD, dataclasses.replace(RECORD, source="/other.tar")
+    _provenance.write("image", machine)
+    _provenance.begin("sysext/image", extension)
+    assert _provenance.begun("image") is None
+    assert _provenance.begun("sysext/image") == extension
+    assert _provenance.names() == {"image": True}
+    assert _provenance.names(SYSEXT) == {"sysext/image": False}
+    _provenance.write("sysext/image", extension)
+    assert set(_provenance.records()) == {"image"}
+    assert set(_provenance.records(SYSEXT)) == {"sysext/image"}
+    _provenance.forget("image")
+    assert _provenance.records(SYSEXT) == {"sysext/image": (extension,)}
+    _provenance.forget("sysext/image")
+    assert not (tmp_path / "state").exists()

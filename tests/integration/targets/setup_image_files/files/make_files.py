@@ -74,6 +74,24 @@ def tree(seed: int) -> list[tuple[tarfile.TarInfo, bytes]]:
     ]
 
 
+def extension(seed: int) -> list[tuple[tarfile.TarInfo, bytes]]:
+    """What extends /usr and /etc under any of these names, which systemd looks for inside."""
+    names = ("c-ext", "c-disk", "c-up", "c-dir", "c-copy")
+    places = ("./usr/lib/extension-release.d/", "./etc/extension-release.d/")
+    folders = ["./", "./usr/", "./usr/lib/", "./usr/share/", "./usr/share/c-ext/", "./etc/"]
+    return [
+        *((member(name, tarfile.DIRTYPE), b"") for name in [*folders, *places]),
+        *(
+            (member(f"{place}extension-release.{name}", mode=0o644), b"ID=_any\n")
+            for place in places
+            for name in names
+        ),
+        (member("./usr/share/c-ext/seed", mode=0o644), b"%d\n" % seed),
+        (member(f"./usr/share/c-ext/only-{seed}", mode=0o644), b""),
+        (member("./etc/c-ext-seed", mode=0o644), b"%d\n" % seed),
+    ]
+
+
 def raw(seed: int) -> bytes:
     """What begins like a disk with a partition table."""
     data = bytearray(RAW_SIZE)
@@ -191,6 +209,9 @@ def main(root: Path) -> None:
     nosums.mkdir()
     shutil.copy(root / "tiny.tar.xz", nosums)
     (nosums / "SHA256SUMS").write_text(f"{'0' * 64}  something-else\n")
+    for seed in (1, 2):
+        archive = lzma.compress(tar(extension(seed)))
+        (root / f"extension-{seed}.tar.xz").write_bytes(archive)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
+    NO_LIMIT,
+    Wanted,
+    size_of,
+    wanted,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+
+URL = "https://images.example.org/trixie.tar.xz"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"url": URL, "path": "/a.tar"}, "expected one source"),
+        ({"state": "absent", "url": URL}, "takes no source"),
+        ({"path": "a.tar"}, "is not absolute"),
+        ({"clone_from": "b", "checksum": "sha256:" + "0" * 64}, "belongs to url or path"),
+        ({"path": "/a.tar", "verify": "signature"}, "verify belongs to url"),
+        ({"url": URL, "verify": "none", "checksum": "sha256:" + "0" * 64}, "contradicts"),
+        ({"url": URL, "format": "directory"}, "no directory"),
+        ({"clone_from": "b", "timeout": 0}, "is not above 0"),
+        ({"clone_from": "a"}, "its source is itself"),
+        ({"rename_from": "../b"}, "slash"),
+        ({"checksum": "md5:12", "url": URL}, "64 hexadecimal"),
+        ({"limit": "10 elephants"}, "expected a size"),
+        ({"limit": "-1G"}, "expected a size"),
+        ({"class": "sysext", "limit": "1G"}, "sysext/a: a limit is set by machined"),
+        ({"class": "sysext", "rename_from": "b"}, "so it is not renamed. Make a from"),
+        ({"class": "sysext", "clone_from": "a"}, "its source is itself"),
+        ({"class": "sysext", "name": "a.sysext"}, "Leave it out"),
+        ({"class": "portable", "name": "a.v"}, "Leave it out"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: dict[str, t.Any], word: str) -> None:
+    with pytest.raises(Failure, match=word):
+        wanted({"name": "a", **arguments})
+
+
+def test_a_class_gives_an_image_a_key_of_its_own() -> None:
+    extension = wanted({"name": "a", "class": "sysext", "clone_from": "b"})
+    assert (extension.key, extension.parent) == ("sysext/a", "sysext/b")
+    machine = wanted({"name": "a", "class": "machine", "clone_from": "b"})
+    assert (machine.key, machine.parent) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("10G", 10 << 30), ("1.5K", 1536), ("none", NO_LIMIT), ("2T", 2 << 40)],
+)
+def test_sizes_are_read_as_systemd_spells_them(text: str, size: int) -> None:
+    assert size_of(text) == size
+
+
+def test_every_argument_of_the_module_is_known_to_the_plan() -> None:
+    known = {field.name for field in dataclasses.fields(Wanted)}
+    assert {"url", "path", "clone_from", "rename_from", "read_only", "limit"} <= known
