@@ -322,7 +322,7 @@ def _replace(
         )
     _refuse_elsewhere(image, there)
     forced = None if built else image.kind.forced
-    if not (image.force and forced):
+    if not (image.force and image.kind.forced):
         way_out = f"; or force: true {forced}" if forced else ""
         _refuse_when_used(image.key, seen, "replaced", way_out)
     owed = _kept(image, seen, there)
