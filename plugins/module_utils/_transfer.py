@@ -44,6 +44,8 @@ STAGING = ".#nspawn-machined."
 LOCKS = "/run/nspawn.machined/locks"
 LOCK_PATIENCE = 60
 CHUNK = 1 << 18
+# So little is left on a full disk: less than a file system needs for itself.
+NO_ROOM = 1 << 20
 
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
@@ -246,13 +248,30 @@ def _systemd_import(
 
 def _reason(result: _run.Result, root: str) -> str:
     """What the program said, without what it says when all goes well."""
-    usual = ("Importing ", "Exiting.", "Operating on ", "Wrote ")
+    usual = (
+        "Importing ",
+        "Imported ",
+        "Exiting.",
+        "Operating on ",
+        "Wrote ",
+        "Copying ",
+        "(Note: ",
+    )
     said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
     full = os.strerror(errno.ENOSPC)
     # tar says the latter when a part of its last write still found room.
-    if any(full in line or "Wrote only" in line for line in said):
+    if any(full in line or "Wrote only" in line for line in said) or _is_full(root):
         return f"{full}. Nothing of it is kept; make room in {root}"
     return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
+
+
+def _is_full(directory: str) -> bool:
+    """systemd 262 tells of a write that was cut short for want of room as of any other error."""
+    try:
+        room = os.statvfs(directory)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < NO_ROOM
 
 
 def _stream(
