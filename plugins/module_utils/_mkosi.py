@@ -99,7 +99,10 @@ def _configuration(
     if sections is None:
         sections, ours = _own_configuration(request.directory, record)
     sections = _with_password(sections, request.root_password)
-    sections = _with_defaults(sections, request) if ours else sections
+    if ours:
+        sections = _mkosi_translate.without_el_torito(
+            _with_defaults(sections, request), mkosi.number, request.contents.repart
+        )
     translated = _mkosi_translate.translate(
         sections,
         mkosi.number,
