@@ -60,6 +60,14 @@ def write(
         raise
 
 
+def mode_of(path: str, default: int = 0o644) -> int:
+    """Who may read and write a file: one that a person has closed to others stays closed."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return default
+
+
 def _temporary(path: str) -> str:
     directory, name = os.path.split(path)
     return os.path.join(directory, f".{name}{TEMPORARY_SUFFIX}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import os
 import re
 import time
@@ -37,6 +38,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images_plan impor
 from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
 
 CLONE_TIMEOUT = 600
+NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
 # While btrfs counts for the first time, machined reports no limits.
 LIMIT_PATIENCE = 60
 
@@ -59,6 +61,42 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
             _machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
         )
         _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
+
+
+def was_cut_off(name: str) -> bool:
+    """Whether a run was killed while it made an image of this name; one that lives has the lock."""
+    with _transfer.locked(name):
+        return _provenance.begun(name) is not None
+
+
+def await_clone(name: str) -> None:
+    """Wait until machined has ended a clone of this name that a killed run had asked for.
+
+    machined goes on copying when nobody listens any more.
+    """
+    end = time.monotonic() + CLONE_TIMEOUT
+    while _is_being_cloned(name):
+        if time.monotonic() > end:
+            raise Failure(
+                f"image {name}: machined has been making an image of this name for "
+                f"{CLONE_TIMEOUT:g} s. Wait for it to end, or restart systemd-machined"
+            )
+        time.sleep(0.1)
+
+
+def _is_being_cloned(name: str) -> bool:
+    """machined holds a lock of the name for as long as it copies."""
+    try:
+        descriptor = os.open(f"{NAME_LOCKS}{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def remove(key: str) -> None:

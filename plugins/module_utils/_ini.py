@@ -40,7 +40,9 @@ WHITESPACE = " \t\n\r"
 LINE_LIMIT = 1024 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
-_UNSAFE_HEADER = re.compile(r"[\x00-\x1f\x7f\\\"']")
+# systemd 257 takes a header with one of *?[ in it, and one without a name, for sections that it
+# does not know; 262 refuses the file.
+_UNSAFE_HEADER = re.compile(r"[\x00-\x1f\x7f\\\"'*?\[]")
 # Tabs are whitespace to systemd; anything else that controls could end the line or lie on a screen.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
@@ -190,7 +192,8 @@ def gathered(found: t.Iterable[Piece], what: str = "the text") -> Settings:
         if piece.kind == BROKEN:
             raise Failure(
                 f"{what}, line {piece.number}: {piece.text.strip()!r} is no section header that"
-                " systemd accepts, and it refuses the whole file; expected [Section]"
+                " every systemd accepts, and one that does not refuses the whole file; expected"
+                " [Section]"
             )
         if piece.kind == ASSIGNMENT:
             keys = sections.setdefault(piece.section, {})
@@ -257,8 +260,8 @@ def _piece(raw: str, logical: str, number: int, section: str) -> Piece:
         return Piece(raw, BLANK, number, section)
     if line.startswith("["):
         name = line[1:-1]
-        if not line.endswith("]") or len(line) < 2 or _UNSAFE_HEADER.search(name):
-            return Piece(raw, BROKEN, number, section)
+        if not line.endswith("]") or not name or _UNSAFE_HEADER.search(name):
+            return Piece(raw, BROKEN, number, section, value=line)
         return Piece(raw, SECTION, number, name)
     key, equals, value = line.partition("=")
     key = key.strip(WHITESPACE)

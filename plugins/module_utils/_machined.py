@@ -52,6 +52,9 @@ class Machine:
     state: str
     root: str
     started: int
+    """In microseconds of the clock that C(time.monotonic) tells in seconds."""
+    identity: str = ""
+    """Its machine ID; none before it has told machined."""
 
 
 # --- names ----------------------------------------------------------------------------------
@@ -211,4 +214,5 @@ def _machine(block: str) -> Machine:
         state=fields.get("State", ""),
         root=fields.get("RootDirectory", ""),
         started=int(fields.get("TimestampMonotonic") or 0),
+        identity=fields.get("Id", ""),
     )

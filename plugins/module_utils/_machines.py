@@ -128,6 +128,8 @@ class Seen:
     edited_since: bool = False
     """Its files are younger than its start."""
     record: t.Optional[Record] = None
+    booted: bool = False
+    """It has a machine ID of its own. Looked for only where the end of its clone was not seen."""
 
     @property
     def running(self) -> bool:
@@ -143,8 +145,8 @@ class Seen:
         """A clone of ours that was cut off, or of which we did not see the end."""
         record = self.record
         cut_off = bool(self.image and record and record.made and not record.identity)
-        # Whoever started it found it whole.
-        return cut_off and self.active == "inactive"
+        # Whoever started it found it whole, and has been working with it.
+        return cut_off and self.active == "inactive" and not self.booted
 
 
 NOTHING = Seen()
@@ -190,11 +192,12 @@ def check(snapshot: Snapshot, wanted: t.Sequence[Wanted]) -> None:
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise Failure(f"{', '.join(doubled)}: wanted more than once; give each machine one entry")
+    leaving = {one.name for one in wanted if one.state == "absent"}
     for one in wanted:
-        _check_one(snapshot, one)
+        _check_one(snapshot, one, leaving)
 
 
-def _check_one(snapshot: Snapshot, one: Wanted) -> None:
+def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> None:
     seen = snapshot.of(one.name)
     if seen.stranger:
         raise Failure(
@@ -220,6 +223,16 @@ def _check_one(snapshot: Snapshot, one: Wanted) -> None:
             f"{one.name}: cannot be cloned from {one.image}: there is no image of this name"
             + _nearest(one.image, snapshot.images)
         )
+    elif snapshot.of(one.image).half_made:
+        raise Failure(
+            f"{one.name}: cannot be cloned from {one.image}, whose own image was not cloned to the "
+            f"end; have {one.image} made anew first"
+        )
+    elif one.image in leaving:
+        raise Failure(
+            f"{one.name}: cannot be cloned from {one.image}, which is to be absent; remove "
+            f"{one.image} in a later call"
+        )
 
 
 def _nearest(name: str, images: t.Iterable[str]) -> str:
@@ -236,9 +249,10 @@ def _nearest(name: str, images: t.Iterable[str]) -> str:
 def purged(snapshot: Snapshot, wanted: t.Iterable[Wanted]) -> list[Wanted]:
     """The machines that the collection made and that nobody wants any more.
 
-    One that was removed and made anew by somebody else since then is theirs.
+    One that was removed and made anew by somebody else since then is theirs. One that others are
+    cloned from is still wanted.
     """
-    kept = {one.name for one in wanted}
+    kept = {name for one in wanted for name in (one.name, one.image)}
     return [
         Wanted(name, state="absent", declared=True)
         for name, seen in sorted(snapshot.machines.items())
@@ -259,15 +273,17 @@ def plan(snapshot: Snapshot, wanted: t.Sequence[Wanted], *, rolling: int = 0) ->
     for one in wanted:
         draft = _Draft(snapshot, one)
         steps += draft.removal() if one.state == "absent" else draft.convergence()
-    steps = _reloaded(steps)
+    steps = _reloaded(steps, snapshot.unread and any(one.declared for one in wanted))
     steps.sort(key=lambda step: PHASES.index(step.verb))
     return tuple(_rolled(steps, rolling))
 
 
-def _reloaded(steps: list[Step]) -> list[Step]:
-    """One daemon-reload for all that changed a unit, before whatever builds upon it."""
-    causes = [step for step in steps if step.arguments.get("reload")]
-    if not causes:
+def _reloaded(steps: list[Step], owed: bool) -> list[Step]:
+    """One daemon-reload for all that changed a unit, before whatever builds upon it.
+
+    O(owed): also without a change, for what an earlier run has changed.
+    """
+    if not owed and not any(step.arguments.get("reload") for step in steps):
         return steps
     # It needs nothing: one machine's broken file must not keep the others from their reload.
     reload = Step("reload", "systemd", after={"units": "as in their files"})
@@ -294,10 +310,19 @@ def _rolled(steps: list[Step], size: int) -> list[Step]:
 
 
 def zones(snapshot: Snapshot, wanted: t.Iterable[Wanted], steps: Plan) -> list[str]:
-    """The network zones of the machines that shall start, one for each that has one."""
+    """The network zones that machines will come into, one for each that does."""
     starting = {step.subject for step in steps if step.verb == "start"}
-    found = (_Draft(snapshot, one).zone() for one in wanted if one.name in starting)
-    return [zone for zone in found if zone]
+    again = {step.subject for step in steps if step.verb == "restart"}
+    found = []
+    for one in wanted:
+        zone = _Draft(snapshot, one).zone() if one.name in starting | again else None
+        if zone and (one.name in starting or zone != _zone_in(snapshot.of(one.name).settings)):
+            found.append(zone)
+    return found
+
+
+def _zone_in(settings: t.Optional[str]) -> t.Optional[str]:
+    return _settings.parse(settings).last("Network", "Zone") if settings else None
 
 
 class _Draft:
@@ -436,8 +461,7 @@ class _Draft:
 
     def zone(self) -> t.Optional[str]:
         """The network zone that the machine is in once it runs."""
-        text = self.settings_text()
-        return _settings.parse(text).last("Network", "Zone") if text else None
+        return _zone_in(self.settings_text())
 
     def unit_text(self) -> t.Optional[str]:
         return self.seen.unit if self.wanted.unit is None else self.wanted.unit or None
@@ -500,7 +524,7 @@ class _Draft:
             force=self.wanted.force,
             reason=reason,
             # A drop-in that a killed run wrote may not have been read yet.
-            reload=self.wanted.declared and self.snapshot.unread,
+            reload=self.snapshot.unread,
         )
 
     def restart_reason(self) -> t.Optional[str]:

@@ -107,6 +107,8 @@ def _seen(
         stranger=strangers.get(name),
         record=_machines_record.read(name),
     )
+    if seen.half_made and image and seen.record:
+        return dataclasses.replace(seen, booted=has_booted(image.path, seen.record.image))
     if not state.running:
         return seen
     files = [drop_in, *([file.path] if file else [])]
@@ -191,10 +193,19 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 
 
 def _clone(step: Step) -> None:
-    name = step.subject
-    if step.arguments["again"]:
-        _images_verbs.remove(name)
-    _images_verbs.clone(step.arguments["source"], name)
+    name, source = step.subject, step.arguments["source"]
+    # A killed run had asked machined for it, which may have done so since we looked.
+    cut_off = step.arguments["again"] or _images_verbs.was_cut_off(name)
+    if cut_off:
+        _clear_half_made(name)
+    try:
+        _images_verbs.clone(source, name)
+    except Failure:
+        if not cut_off:
+            raise
+        # Or only now.
+        _clear_half_made(name)
+        _images_verbs.clone(source, name)
     path = _machined.image_path(name)
     if os.path.isdir(path):
         make_individual(path)
@@ -204,6 +215,34 @@ def _clone(step: Step) -> None:
     if record:
         identity = _provenance.identity_of(path)
         _machines_record.write(name, dataclasses.replace(record, identity=identity))
+
+
+def has_booted(root: str, template: t.Optional[str]) -> bool:
+    """Whether a clone has another machine ID than its template, which only a boot gives it."""
+    own = _machine_id(root)
+    return bool(own) and (not template or own != _machine_id(_machined.image_path(template)))
+
+
+def _machine_id(root: str) -> str:
+    """The machine ID in an image that is a directory; empty when there is none yet."""
+    try:
+        with open(_files.inside(root, "/etc/machine-id"), encoding="ascii") as stream:
+            found = stream.read(64).strip()
+    except (OSError, ValueError):
+        return ""
+    return found if found != "uninitialized" else ""
+
+
+def _clear_half_made(name: str) -> None:
+    """Without the settings, which machined would take along: they may be somebody's own."""
+    _images_verbs.await_clone(name)
+    if name not in _machined.images():
+        return
+    path = _settings.path_of(name)
+    text, mode = _files.read(path), _files.mode_of(path)
+    _images_verbs.remove(name)
+    if text is not None:
+        _files.write(path, text, mode=mode)
 
 
 def make_individual(root: str) -> None:
@@ -229,7 +268,7 @@ def _remove(step: Step) -> None:
 def _write(step: Step) -> None:
     if step.arguments["reload"]:
         _units.mark_unread()
-    _files.write(step.subject, step.arguments["text"])
+    _files.write(step.subject, step.arguments["text"], mode=_files.mode_of(step.subject))
 
 
 def _delete(step: Step) -> None:

@@ -11,6 +11,8 @@ import dataclasses
 import ipaddress
 import json
 import os
+import socket
+import time
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
@@ -86,8 +88,13 @@ class _Look:
             "enabled": self.unit.enabled,
             "image": dataclasses.asdict(self.image) if self.image else None,
             "class": self.machine.machine_class if self.machine else None,
+            "service": self.machine.service if self.machine else None,
+            "machine_id": (self.machine.identity or None) if self.machine else None,
             "leader": self.machine.leader if self.machine else None,
             "root": self.machine.root if self.machine else None,
+            **self.times(),
+            **self.unit_state(),
+            "interfaces": self.interfaces(),
             "addresses": self.addresses(),
             "os": self.os(),
             "drop_ins": list(self.unit.drop_ins),
@@ -115,6 +122,36 @@ class _Look:
         if self.unit.active == "failed":
             return "failed"
         return "stopped" if self.image else "absent"
+
+    def times(self) -> Fields:
+        """Since when it runs, in seconds since 1970, and for how many seconds."""
+        if self.machine is None or not self.machine.started:
+            return {"started": None, "uptime": None}
+        uptime = max(0.0, time.monotonic() - self.machine.started / 1e6)
+        return {"started": round(time.time() - uptime, 3), "uptime": round(uptime, 3)}
+
+    def unit_state(self) -> Fields:
+        """What systemd says of the unit; of one that failed also how it ended."""
+        said: Fields = {"load": self.unit.load, "active": self.unit.active, "sub": self.unit.sub}
+        if self.unit.active == "failed":
+            ended = _units.details([self.unit.name])[self.unit.name]
+            said.update(result=ended.result, exit_status=ended.exit_status)
+        return {"unit_state": said}
+
+    def interfaces(self) -> list[str]:
+        """The links of the host that lead to it."""
+        if self.machine is None:
+            return []
+        try:
+            found = _bus.properties(
+                _bus.MACHINED,
+                "NetworkInterfaces",
+                path=_bus.object_path(f"{_bus.MACHINED.path}/machine", self.name),
+                interface="org.freedesktop.machine1.Machine",
+            )
+        except Failure:
+            return []
+        return [name for name in map(_interface, found["NetworkInterfaces"]) if name]
 
     def addresses(self) -> list[str]:
         """Those by which the host reaches the machine, none of its loopback."""
@@ -156,6 +193,10 @@ class _Look:
                     section: {key: list(values) for key, values in keys.items()}
                     for section, keys in parsed.items()
                 }
+                version = _machined.systemd_version()
+                fields["settings_ignored"] = (
+                    [] if found.trusted else _settings.ignored_next_to_image(parsed, version)
+                )
             except Failure as failure:
                 fields["settings_error"] = failure.message
         fields["restart_needed"] = self.machine is not None and self._outdated(text)
@@ -215,7 +256,21 @@ class _Look:
             argv.append(f"--root={self.image.path}")
         else:
             return []
-        return run(argv, check=False, timeout=30).stdout.splitlines()
+        said = run(argv, check=False, timeout=30)
+        if "Failed to parse timestamp" in said.stderr:
+            raise Failure(
+                f"since: {self.wishes.since!r} is no time for journalctl; expected words like"
+                " -1h, yesterday or 2026-11-01 12:00"
+            )
+        return said.stdout.splitlines()
+
+
+def _interface(index: int) -> t.Optional[str]:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        # Moved into the machine, or just gone.
+        return None
 
 
 def _number(word: str, text: str) -> t.Optional[float]:

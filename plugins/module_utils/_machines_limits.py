@@ -22,6 +22,10 @@ from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failu
 INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 # Measured for a machine with little but systemd, D-Bus and a name resolver in it.
 INOTIFY_OF_A_MACHINE = 8
+# A host itself, with some room.
+INOTIFY_OF_A_HOST = 64
+# machined's own list: a file for each machine, and links from the units to them.
+REGISTERED = "/run/systemd/machines"
 COPIED_SPARE = 64 * 1024 * 1024
 # What systemd's own network file gives the bridge of a zone.
 ZONE_PREFIX = 24
@@ -47,7 +51,7 @@ def check_inotify(starts: int) -> None:
     """All machines together count as their host's root, whatever their own users are."""
     limit = _number(INOTIFY)
     needed = starts * INOTIFY_OF_A_MACHINE
-    if limit is None or not starts or needed + _used_at_most(limit) <= limit:
+    if limit is None or not starts or _is_roomy(limit, starts):
         return
     used = inotify_instances()
     if used + needed > limit:
@@ -59,9 +63,17 @@ def check_inotify(starts: int) -> None:
         )
 
 
-def _used_at_most(limit: int) -> int:
-    """Without counting, which takes long: what one can be sure to have left on a roomy host."""
-    return limit // 2
+def _is_roomy(limit: int, starts: int) -> bool:
+    """Whether all would fit twice, so that nothing need be counted, which takes long."""
+    machines = starts + sum(not name.startswith("unit:") for name in _names_in(REGISTERED))
+    return 2 * (machines * INOTIFY_OF_A_MACHINE + INOTIFY_OF_A_HOST) <= limit
+
+
+def _names_in(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def inotify_instances() -> int:
@@ -197,7 +209,4 @@ def _prefix_of(bridge: str) -> int:
 
 
 def _connected(bridge: str) -> int:
-    try:
-        return len(os.listdir(f"{LINKS}/{bridge}/brif"))
-    except OSError:
-        return 0
+    return len(_names_in(f"{LINKS}/{bridge}/brif"))

@@ -215,10 +215,13 @@ def _failures(outcome: Outcome) -> dict[str, list[str]]:
             found.setdefault(step.arguments["machine"], []).append(message)
         else:
             common.append(message)
+    broken = [step.subject for step, _error in outcome.failed if step.verb == "restart"]
     for name, steps in _by_machine(outcome.skipped).items():
         if name not in found:
             left_out = ", ".join(describe(tuple(steps)))
             found[name] = [f"Left out: {left_out}.", *common]
+            if broken and any(step.verb == "restart" for step in steps):
+                found[name].append(f"{', '.join(broken)} did not come back from a restart.")
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import stat
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (
@@ -64,19 +63,11 @@ def _seen(name: str, state: _units.UnitState) -> Seen:
     return Seen(
         name=name,
         text=_files.read(path),
-        mode=_mode(path),
+        mode=_files.mode_of(path),
         running=state.running,
         outdated=state.running and _units.younger_than_start(state.name, [path]),
         shadowed=_shadowed(name),
     )
-
-
-def _mode(path: str) -> int:
-    """A file that a person has closed to others stays closed."""
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return 0o644
 
 
 def _shadowed(name: str) -> str | None:

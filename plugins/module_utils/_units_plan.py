@@ -127,7 +127,7 @@ def _put(path: str, text: str | None) -> None:
         _files.remove(path)
         _files.remove_empty_directory(os.path.dirname(path))
     else:
-        _files.write(path, text)
+        _files.write(path, text, mode=_files.mode_of(path))
 
 
 def _change(step: Step) -> None:

@@ -84,6 +84,12 @@ options:
       - Kill machines that have not stopped at the end of O(wait_timeout).
     type: bool
     default: false
+  check_limits:
+    description:
+      - Refuse to start machines that would exceed the host's inotify instances, or the addresses of
+        a zone's bridge.
+    type: bool
+    default: true
 seealso:
   - module: nspawn.machined.machines
 """
@@ -187,6 +193,7 @@ ARGUMENTS = {
     "signal": {"type": "str", "default": "SIGKILL"},
     "kill_whom": {"type": "str", "choices": ["all", "leader"], "default": "all"},
     "enabled": {"type": "bool"},
+    "check_limits": {"type": "bool", "default": True},
     **_machines_module.WAITING,
 }
 
@@ -200,7 +207,7 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = _machines_module.some(module.params["name"], module.params)
-        return _machines_module.converge(module, wanted)
+        return _machines_module.converge(module, wanted, limits=module.params["check_limits"])
 
     _module.run(module, body)
 

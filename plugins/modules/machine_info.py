@@ -103,6 +103,37 @@ machines:
       description: What machined takes it for, V(container) or V(vm). Empty when it does not run.
       type: str
       returned: always
+    service:
+      description: Who registered it, such as C(systemd-nspawn). Empty when it does not run.
+      type: str
+      returned: always
+    machine_id:
+      description: Its machine ID, when it runs and has one.
+      type: str
+      returned: always
+    started:
+      description: Since when it runs, in seconds since 1970.
+      type: float
+      returned: always
+    uptime:
+      description: For how many seconds it has been running.
+      type: float
+      returned: always
+    unit_state:
+      description:
+        - What systemd says of its unit - C(load), C(active) and C(sub); of one that failed also
+          C(result) and C(exit_status).
+      type: dict
+      returned: always
+      sample: {"load": "loaded", "active": "active", "sub": "running"}
+    interfaces:
+      description:
+        - The links of the host by which it is connected - the host's end of a link to it, or the
+          bridge on which it is.
+      type: list
+      elements: str
+      returned: always
+      sample: [ve-web]
     leader:
       description: The process ID of its first process on the host.
       type: int
@@ -138,6 +169,13 @@ machines:
       description: Whether systemd heeds all of it, or only what an untrusted place may say.
       type: bool
       returned: when there is such a file
+    settings_ignored:
+      description:
+        - What of it has no effect, as C(Section.Key), because systemd does not trust the place.
+      type: list
+      elements: str
+      returned: when there is such a file, which can be read
+      sample: [Network.Zone]
     settings_error:
       description: What is wrong with the file.
       type: str

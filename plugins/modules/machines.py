@@ -132,7 +132,8 @@ options:
   purge:
     description:
       - Remove the machines that this module has made on this host and that O(machines) does not
-        name any more. Machines that somebody else made are never touched.
+        name any more, neither as a machine nor as the O(machines[].image) of one. Machines that
+        somebody else made are never touched.
     type: bool
     default: false
   wait:

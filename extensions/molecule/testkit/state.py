@@ -47,6 +47,8 @@ NSPAWN_MAKES = (
 LISTINGS = ("/root", "/tmp", "/var/lib/machines", "/var/lib/private", "/var/tmp")
 # Services with PrivateTmp= have directories of random names there.
 NOT_LISTED = ("systemd-private-", ".ssh")
+# Each machine of systemd 262 has one for as long as it runs.
+OF_A_MACHINE = "nspawn-root-"
 QUESTIONS = {
     # What is permanent lies in /etc/firewalld.
     "firewall's zones": "firewall-cmd --list-all-zones",
@@ -76,13 +78,15 @@ def state() -> State:
     found: State = {}
     for tree in TREES:
         _add(found, tree)
+    machines = list(_machines())
+    unlisted = (*NOT_LISTED, OF_A_MACHINE) if machines else NOT_LISTED
     for directory in LISTINGS:
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-            if not name.startswith(NOT_LISTED):
+            if not name.startswith(unlisted):
                 found[f"{directory}/{name}"] = "is there"
     for subject, question in QUESTIONS.items():
         found[subject] = _answer(question)
-    for leader, machine in _machines():
+    for leader, machine in machines:
         found[f"machine {machine}"] = f"runs, with leader {leader}"
     return found
 

@@ -69,7 +69,14 @@ def test_a_text_is_read_as_systemd_reads_it(text: str, expected: object) -> None
     assert _ini.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", ["[Exec\n", "[Exec] # no\n", "[", '[Ex"ec]\n', "[a\\\nb\tc]\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[Exec\n", "[Exec] # no\n", "[", '[Ex"ec]\n', "[a\\\nb\tc]\n"),
+        # Only systemd 262 refuses these.
+        *("[Exec] [Files]\n", "[Exec]\\\n[Files]\n", "[]\n", "[Ex*c]\n", "[Exec?]\n"),
+    ],
+)
 def test_a_header_for_which_systemd_refuses_the_file_is_a_failure(text: str) -> None:
     with pytest.raises(Failure, match=r"web, line 1.*no section header"):
         _ini.parse(text, "web")

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_host
+from ansible_collections.nspawn.machined.plugins.module_utils import _images_class, _machines_host
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     PHASES,
     Seen,
@@ -132,6 +134,32 @@ def test_the_link_that_dbus_has_to_the_machine_id_stays(tmp_path: Path) -> None:
     link.symlink_to("/etc/machine-id")
     _machines_host.make_individual(str(tmp_path))
     assert link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("own", "of_template", "booted"),
+    [
+        ("a" * 32, "", True),
+        ("a" * 32, "b" * 32, True),
+        ("a" * 32, "a" * 32, False),
+        ("", "b" * 32, False),
+        ("uninitialized", "", False),
+    ],
+)
+def test_a_clone_that_has_booted_has_a_machine_id_of_its_own(
+    own: str, of_template: str, booted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = dataclasses.replace(_images_class.MACHINE, directories=(str(tmp_path),))
+    monkeypatch.setattr(_images_class, "MACHINE", here)
+    for name, text in (("clone", own), ("template", of_template)):
+        (tmp_path / name / "etc").mkdir(parents=True)
+        (tmp_path / name / "etc/machine-id").write_text(f"{text}\n")
+    assert _machines_host.has_booted(str(tmp_path / "clone"), "template") == booted
+
+
+def test_an_image_that_is_a_file_tells_nothing_of_its_boots(tmp_path: Path) -> None:
+    (tmp_path / "clone.raw").write_text("")
+    assert not _machines_host.has_booted(str(tmp_path / "clone.raw"), None)
 
 
 def test_a_step_that_was_done_with_a_warning_is_done() -> None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_limits
+from ansible_collections.nspawn.machined.plugins.module_utils import _machined, _machines_limits
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     Seen,
     Snapshot,
@@ -67,3 +68,80 @@ def test_only_machines_that_start_count_for_their_zone() -> None:
 def test_the_network_of_a_link_is_the_one_that_it_has() -> None:
     assert _machines_limits._prefix_of("lo") == 8
     assert _machines_limits._prefix_of("vz-nosuch") == 24
+
+
+def test_a_machine_that_moves_to_another_zone_by_a_restart_counts_for_it() -> None:
+    runs = Seen(image="subvolume", active="active", settings="[Network]\nZone=old\n")
+    stays = Seen(image="subvolume", active="active", settings="[Network]\nZone=web\n")
+    snapshot = Snapshot({"moves": runs, "stays": stays}, frozenset({"moves", "stays"}))
+    wanted = [
+        Wanted(name, "started", declared=True, settings=NETWORK, restart="always")
+        for name in ("moves", "stays")
+    ]
+    assert zones(snapshot, wanted, plan(snapshot, wanted)) == ["web"]
+
+
+@pytest.fixture
+def inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host of 128 instances on which 100 are open, and which counts when it must."""
+    (tmp_path / "limit").write_text("128\n")
+    (tmp_path / "machines").mkdir()
+    monkeypatch.setattr(_machines_limits, "INOTIFY", str(tmp_path / "limit"))
+    monkeypatch.setattr(_machines_limits, "REGISTERED", str(tmp_path / "machines"))
+    monkeypatch.setattr(_machines_limits, "inotify_instances", lambda: 100)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("inotify")
+def test_few_machines_are_refused_when_those_that_run_have_used_nearly_all() -> None:
+    _machines_limits.check_inotify(3)
+    with pytest.raises(Failure, match=r"4 machines .* about 32 .* 100 of .*=128 .*=8192"):
+        _machines_limits.check_inotify(4)
+
+
+def test_instances_are_not_counted_on_a_host_with_room_for_twice_as_many(
+    inotify: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count() -> int:
+        raise AssertionError("counted")
+
+    monkeypatch.setattr(_machines_limits, "inotify_instances", count)
+    (inotify / "limit").write_text("8192\n")
+    for number in range(300):
+        (inotify / "machines" / f"m{number}").touch()
+        (inotify / "machines" / f"unit:systemd-nspawn@m{number}.service").touch()
+    _machines_limits.check_inotify(200)
+    with pytest.raises(AssertionError, match="counted"):
+        _machines_limits.check_inotify(205)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A template of 3 MiB on a disk where clones are copies."""
+    (tmp_path / "trixie" / "usr").mkdir(parents=True)
+    (tmp_path / "trixie" / "usr" / "file").write_bytes(os.urandom(3 * 2**20))
+    image = _machined.Image("trixie", "directory", False, 0, 0, None, str(tmp_path / "trixie"))
+    monkeypatch.setattr(_machined, "images", lambda: {"trixie": image})
+    monkeypatch.setattr(_machined, "MACHINES_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "ext4")
+    return tmp_path
+
+
+def leave_free(mebibytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = (1, 2**20, 0, 0, mebibytes, 0, 0, 0, 0, 255)
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(blocks))
+
+
+@pytest.mark.usefixtures("disk")
+def test_copies_that_the_disk_has_no_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_free(64 + 31, monkeypatch)
+    _machines_limits.check_disk(["trixie"] * 10)
+    with pytest.raises(Failure, match=r"20 clones take about 12[45] MiB .* 95 MiB are free"):
+        _machines_limits.check_disk(["trixie"] * 20)
+
+
+@pytest.mark.usefixtures("disk")
+def test_clones_that_share_their_blocks_need_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_free(1, monkeypatch)
+    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "btrfs")
+    _machines_limits.check_disk(["trixie"] * 100)

@@ -8,10 +8,10 @@ Usage: make_cases.py SEED NUMBER > cases.json
 
 from __future__ import annotations
 
-import itertools
 import json
 import pathlib
 import random
+import re
 import sys
 import typing as t
 
@@ -43,6 +43,8 @@ NAMES = (
     "a\n",
     "a b",
 )
+# A header of a section that no systemd knows, and that an old one only ignores.
+FOREIGN = re.compile(r"\[[^\x00-\x1f\x7f\\\"']*\]")
 
 
 class Maker:
@@ -140,13 +142,29 @@ class Maker:
         )
 
 
-def described(text: str) -> str | None:
+def described(text: str, *, newest: bool) -> str | None:
     """The description that we read in a text; nothing when there is none at all.
 
-    In a drop-in, unlike in a .nspawn file, what stands before a broken header counts.
+    In a drop-in, unlike in a .nspawn file, what stands before a broken header counts. Some headers
+    are broken for the newest systemd only; to an older one they begin a section of no interest.
     """
-    sound = itertools.takewhile(lambda one: one.kind != _ini.BROKEN, _ini.pieces(text))
-    return _ini.gathered(sound).last("Unit", "Description")
+    found = None
+    foreign = False
+    for piece in _ini.pieces(text):
+        if piece.kind == _ini.BROKEN:
+            if newest or not FOREIGN.fullmatch(piece.value):
+                break
+            foreign = True
+        elif piece.kind == _ini.SECTION:
+            foreign = False
+        elif piece.place == ("Unit", "Description") and not foreign:
+            found = piece.value
+    return found
+
+
+def text_case(text: str) -> dict[str, str | None]:
+    newest, older = described(text, newest=True), described(text, newest=False)
+    return {"text": text, "newest": newest, "older": older}
 
 
 def main() -> None:
@@ -155,7 +173,7 @@ def main() -> None:
     number = int(sys.argv[2])
     texts = [maker.text() for _number in range(number)]
     cases = {
-        "texts": [{"text": text, "description": described(text)} for text in texts],
+        "texts": [text_case(text) for text in texts],
         "arguments": [maker.arguments() for _number in range(number)],
     }
     json.dump(cases, sys.stdout)

@@ -13,6 +13,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -25,11 +26,13 @@ sys.path.insert(0, str(HERE))
 
 from ansible_collections.nspawn.machined.plugins.module_utils import (  # noqa: E402
     _bus,
+    _files,
     _ini,
     _machined,
     _plan,
     _settings,
     _settings_plan,
+    _settings_table,
     _units,
     _units_plan,
 )
@@ -54,11 +57,12 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     for first in range(0, len(units), 200):
         some = units[first : first + 200]
         rows += _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(some)), *some)[0]
+    reading = "newest" if VERSION >= _settings_table.NEWEST else "older"
     faults = []
     for row, case in zip(rows, cases):  # noqa: B905 - Python 3.9
         name, theirs = row[:2]
         # An empty assignment takes away what the template says; the unit's name is shown then.
-        ours = {None: "none", "": name}.get(case["description"], case["description"])
+        ours = {None: "none", "": name}.get(case[reading], case[reading])
         if ours != theirs:
             faults.append({"text": case["text"], "ours": ours, "theirs": theirs})
     for unit in units:
@@ -67,9 +71,23 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     _units.daemon_reload()
     return {
         "number": len(cases),
-        "said": sum(bool(one["description"]) for one in cases),
+        "said": sum(bool(one[reading]) for one in cases),
         "faults": faults,
     }
+
+
+def keys() -> dict[str, t.Any]:
+    """Compare our table with the names that systemd-nspawn itself has in it."""
+    program = pathlib.Path(shutil.which("systemd-nspawn") or "").read_bytes()
+    named = rb"(?<=\0)(?:Exec|Files|Network)\.[A-Za-z]+(?=\0)"
+    theirs = {found.decode() for found in re.findall(named, program)}
+    ours = {
+        f"{section}.{name}"
+        for section, known in _settings_table.TABLE.items()
+        for name, key in known.items()
+        if key.since <= VERSION
+    }
+    return {"number": len(theirs), "faults": sorted(theirs ^ ours)}
 
 
 def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
@@ -95,6 +113,7 @@ def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
             if (theirs or stricter) != ours:
                 faults.append({"value": [section, key, value], "ours": ours, "theirs": said})
     file.unlink()
+    _files.remove_empty_directory(str(file.parent))
     tree.rmdir()
     return {"number": sum(map(len, cases.values())), "faults": faults}
 
@@ -191,11 +210,13 @@ def listing() -> frozenset[str]:
 
 
 def main() -> None:
-    os.makedirs(_settings.DIRECTORY, exist_ok=True)
+    # An empty one goes with the last file in it.
+    _files.remove_empty_directory(_settings.DIRECTORY)
     cases = json.loads((HERE / "cases.json").read_text())
     result = {
         "version": VERSION,
         "texts": texts(cases["texts"]),
+        "keys": keys(),
         "values": values(json.loads((HERE / "values.json").read_text())),
         "arguments": arguments(cases["arguments"]),
     }
