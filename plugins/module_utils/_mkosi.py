@@ -66,7 +66,7 @@ def snapshot(request: Request) -> Snapshot:
         _refuse_losses(sections, summary, mkosi)
         untold = _mkosi_summary.untold(sections, summary, beside.qcow2, beside.compress_qcow2)
         digest = _mkosi_host.digest(summary, untold, view, request.directory, mkosi, record.salt)
-        caches = _caches(summary, view, request.directory)
+        caches = _caches(summary, view, request.directory, mkosi.number)
     destination = _destination(request, sections)
     output = _output_name(summary)
     stage = _mkosi_build.stage_of(request.directory, _stage_root(request, destination))
@@ -87,6 +87,7 @@ def snapshot(request: Request) -> Snapshot:
         stage=stage,
         stage_left=os.path.lexists(stage),
         to_clean=_to_clean(record, destination, output, caches),
+        packages=caches["packages"],
         images=_seen_images(request, beside),
     )
 
@@ -99,7 +100,10 @@ def _configuration(
     if sections is None:
         sections, ours = _own_configuration(request.directory, record)
     sections = _with_password(sections, request.root_password)
-    sections = _with_defaults(sections, request) if ours else sections
+    if ours:
+        sections = _mkosi_translate.without_el_torito(
+            _with_defaults(sections, request), mkosi.number, request.contents.repart
+        )
     translated = _mkosi_translate.translate(
         sections,
         mkosi.number,
@@ -255,7 +259,7 @@ def remains(request: Request) -> Remains:
 
 
 def _caches(
-    summary: _mkosi_summary.Summary, view: str, directory: str
+    summary: _mkosi_summary.Summary, view: str, directory: str, number: int
 ) -> dict[str, tuple[str, ...]]:
     """The globs that would find something to clean, by level."""
     main = summary.main
@@ -271,23 +275,26 @@ def _caches(
         package = package if package and package.startswith("/") else None
         build = build if build and build.startswith("/") else None
     else:
-        package, build, cache = (
-            path("PackageCacheDirectory"),
-            path("BuildDirectory"),
-            path("CacheDirectory"),
-        )
-    incremental = [f"{glob.escape(build)}/*"] if build else []
-    incremental += [f"{glob.escape(cache)}/*.cache*"] if cache else []
+        package, cache = path("PackageCacheDirectory"), path("CacheDirectory")
+        build = path("BuildSubdirectory") or path("BuildDirectory")
+    kept = glob.glob(f"{glob.escape(cache)}/*.cache*") if cache else []
+    # The lists of packages and their keys: with the images up to mkosi 25, then with the packages.
+    lists = [one for one in kept if number >= table.LEAVES_PACKAGES and one.endswith(_LISTS)]
+    images = [glob.escape(one) for one in kept if one not in lists]
     return {
-        "incremental": tuple(incremental),
-        # mkosi 14 empties its cache; newer ones leave the two directories in theirs.
-        "all": tuple(
-            f"{glob.escape(package)}/{below}"
-            for below in (("*",) if summary.old else ("cache/*", "lib/*"))
-        )
-        if package
-        else (),
+        "incremental": tuple([f"{glob.escape(build)}/*"] if build else []) + tuple(images),
+        "all": tuple(glob.escape(one) for one in lists) + _packages(package, summary.old),
+        "packages": _packages(package, summary.old) if number >= table.LEAVES_PACKAGES else (),
     }
+
+
+_LISTS = (".metadata.cache", ".keyring.cache")
+
+
+def _packages(package: t.Optional[str], old: bool) -> tuple[str, ...]:
+    """mkosi 14 empties its cache; newer ones leave the two directories in theirs."""
+    below = ("*",) if old else ("cache/*", "lib/*")
+    return tuple(f"{glob.escape(package)}/{one}" for one in below) if package else ()
 
 
 def _to_clean(
@@ -303,8 +310,8 @@ def _to_clean(
         outputs += glob.glob(os.path.join(glob.escape(destination), glob.escape(output) + ".*"))
     if any(os.path.lexists(path) for path in outputs):
         found.append("outputs")
-    for level, patterns in caches.items():
-        if any(glob.glob(pattern) for pattern in patterns):
+    for level in ("incremental", "all"):
+        if any(glob.glob(pattern) for pattern in caches[level]):
             found.append(level)
     return tuple(found)
 
@@ -366,6 +373,9 @@ def _import(step: Step) -> None:
 
 def _clean(step: Step) -> None:
     _mkosi_build.clean(step.arguments["build"], step.arguments["levels"])
+    for pattern in step.arguments["packages"]:
+        for path in glob.glob(pattern):
+            _mkosi_build.remove(path)
     for path in _mkosi_host.read_record(step.subject).outputs:
         _mkosi_build.remove(path)
     _mkosi_host.write_record(step.arguments["record"])

@@ -116,6 +116,8 @@ class Snapshot:
     stage_left: bool
     to_clean: tuple[str, ...] = ()
     """What each level of clean would find, as names of levels."""
+    packages: tuple[str, ...] = ()
+    """Globs of what mkosi leaves of the last level."""
     images: t.Optional[_images_plan.Snapshot] = None
 
 
@@ -366,6 +368,7 @@ def _plan_clean(request: Request, seen: Snapshot) -> Plan:
                 {
                     "build": _build(request, seen),
                     "levels": CLEAN_LEVELS.index(found[-1]),
+                    "packages": seen.packages if found[-1] == "all" else (),
                     "record": dataclasses.replace(seen.record, digest=None, outputs=()),
                 },
                 before=dict.fromkeys(found, "there"),

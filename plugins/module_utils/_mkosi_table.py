@@ -17,6 +17,9 @@ OLDEST = 14
 FIRST_MODERN = 19
 """The next that it can drive: from here on the scripts and the summary are as they are today."""
 
+LEAVES_PACKAGES = 26
+"""From here on mkosi does not remove the packages that it has downloaded."""
+
 NEWEST = 27
 """The newest mkosi that the table was read from. A newer one may know more than the table."""
 

@@ -494,6 +494,23 @@ class _Translation:
         self.repart["10-root.conf"] = {"Partition": root}
 
 
+def without_el_torito(settings: Settings, version: int, repart: Definitions) -> Settings:
+    """Have no boot catalog in a disk without an ESP, for which mkosi 27 fails otherwise.
+
+    O(repart) are the caller's own definitions. Without them there is an ESP in what boots.
+    """
+    given = {name: values for keys in settings.values() for name, values in keys.items()}
+    form = given.get("Format", ("disk",))[-1]
+    if "ElTorito" in given or not table.sections("ElTorito", version):
+        return settings
+    if form != "disk" and form not in words.OLD_DISKS:
+        return settings
+    types = [keys.get("Type", ("",))[-1] for one in repart.values() for keys in one.values()]
+    if "esp" in types or (not repart and _is_true(given.get("Bootable", ("no",))[-1])):
+        return settings
+    return {**settings, "Output": {**settings.get("Output", {}), "ElTorito": ("no",)}}
+
+
 def without_endings(name: str) -> str:
     """The name of an output without what mkosi 14 and older had in it."""
     return _OUTPUT_SUFFIXES.sub("", name) or name

@@ -135,7 +135,7 @@ BASE_PACKAGES = {
 # systemd-resolved was a part of systemd itself.
 RESOLVED_INSIDE = frozenset("stretch buster bullseye focal jammy".split())
 BOOT_PACKAGES = {
-    "debian": ("linux-image-{debian}", "systemd-boot", "udev"),
+    "debian": ("linux-image-{debian}", "systemd-boot", "systemd-boot-efi", "udev"),
     "ubuntu": ("linux-generic", "systemd-boot", "udev"),
     "fedora": ("kernel-core", "systemd-boot", "systemd-udev"),
     "centos": ("kernel-core", "systemd-boot", "systemd-udev"),

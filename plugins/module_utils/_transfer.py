@@ -27,7 +27,9 @@ import fcntl
 import hashlib
 import http.client
 import io
+import math
 import os
+import threading
 import time
 import typing as t
 
@@ -44,6 +46,9 @@ STAGING = ".#nspawn-machined."
 LOCKS = "/run/nspawn.machined/locks"
 LOCK_PATIENCE = 60
 CHUNK = 1 << 18
+# So little is left on a full disk: less than a file system needs for itself.
+NO_ROOM = 1 << 20
+LOOK_INTERVAL = 0.05
 
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
@@ -231,26 +236,71 @@ def _systemd_import(
     stdin: t.Optional[int] = None,
 ) -> _run.Result:
     argv = [program(f"systemd-{tool}"), f"--image-root={place.directory}", "--btrfs-quota=no"]
+    room = _Room(place.root)
     try:
-        return _run.run(
-            [*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock]
-        )
+        with room:
+            return _run.run(
+                [*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock]
+            )
     except _run.CommandFailed as failed:
         deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
             f"systemd-{tool} could not make image {place.key} of {source}: "
-            f"{_reason(failed.result, place.root)}",
+            f"{_reason(failed.result, place.root, room)}",
             **failed.details,
         ) from None
 
 
-def _reason(result: _run.Result, root: str) -> str:
+class _Room:
+    """How little room there was on a disk meanwhile.
+
+    systemd 262 tells of a write that was cut short for want of room as of any other error, and has
+    made room again when it says so.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._least = math.inf
+
+    @property
+    def full(self) -> bool:
+        return self._least < NO_ROOM
+
+    def _look(self) -> None:
+        with contextlib.suppress(OSError):
+            room = os.statvfs(self._root)
+            self._least = min(self._least, room.f_bavail * room.f_frsize)
+
+    def _watch(self) -> None:
+        while not self._end.wait(LOOK_INTERVAL):
+            self._look()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self._look()
+
+
+def _reason(result: _run.Result, root: str, room: _Room) -> str:
     """What the program said, without what it says when all goes well."""
-    usual = ("Importing ", "Exiting.", "Operating on ", "Wrote ")
+    usual = (
+        "Importing ",
+        "Imported ",
+        "Exiting.",
+        "Operating on ",
+        "Wrote ",
+        "Copying ",
+        "(Note: ",
+    )
     said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
     full = os.strerror(errno.ENOSPC)
     # tar says the latter when a part of its last write still found room.
-    if any(full in line or "Wrote only" in line for line in said):
+    if any(full in line or "Wrote only" in line for line in said) or room.full:
         return f"{full}. Nothing of it is kept; make room in {root}"
     return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
 

@@ -136,6 +136,33 @@ def test_mkosi_14_builds_nothing_incrementally(
     assert len(now.warnings) == warnings
 
 
+ROOT: t.Any = {"10-root.conf": {"Partition": {"Type": ("root",)}}}
+ESP: t.Any = {**ROOT, "00-esp.conf": {"Partition": {"Type": ("esp",)}}}
+
+
+@pytest.mark.parametrize(
+    ("output", "version", "repart", "without"),
+    [
+        ({}, 27, {}, True),
+        ({"Format": "disk"}, 27, ROOT, True),
+        ({"Format": "disk", "Bootable": True}, 27, ROOT, True),
+        ({"Format": "raw_gpt", "Bootable": False}, 27, {}, True),
+        ({"Format": "raw_gpt", "Bootable": True}, 27, {}, False),
+        ({"Format": "disk"}, 27, ESP, False),
+        ({"Format": "disk", "ElTorito": True}, 27, ROOT, False),
+        ({"Format": "directory"}, 27, {}, False),
+        ({"Format": "disk"}, 25, ROOT, False),
+        ({"Format": "gpt_ext4"}, 14, {}, False),
+    ],
+)
+def test_a_disk_without_an_esp_has_no_boot_catalog(
+    output: dict[str, t.Any], version: int, repart: t.Any, without: bool
+) -> None:
+    settings = _mkosi_text.normalise({"Output": output})
+    now = translate_.without_el_torito(settings, version, repart)
+    assert (now.get("Output", {}).get("ElTorito") == ("no",)) == without
+
+
 def test_use_subvolumes_makes_a_subvolume_of_mkosi_14() -> None:
     config = {"Build": {"UseSubvolumes": True}, "Output": {"Format": "directory"}}
     assert translated(config, 14).settings["Output"]["Format"] == ("subvolume",)
