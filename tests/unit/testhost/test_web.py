@@ -28,6 +28,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def port(served: Path) -> Iterator[int]:
     server = web.Server(("127.0.0.1", 0), web.Handler)
+    # Closing it then waits for the answers, which would else be logged in the next test.
+    server.daemon_threads = False
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server.server_port
