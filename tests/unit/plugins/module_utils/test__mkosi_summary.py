@@ -137,6 +137,17 @@ def test_where_and_when_it_is_built_does_not_count() -> None:
     assert "/run/view" not in json.dumps(essence(some, "/run/view", "/srv/d"))
 
 
+def test_where_mkosi_unpacks_what_it_brings_along_does_not_count() -> None:
+    def told(place: str) -> Summary:
+        tree = {"Source": f"{place}/resources/mkosi-initrd/mkosi.extra", "Target": None}
+        return from_json(json.dumps({"Images": [{"ExtraTrees": [tree]}]}))
+
+    some, other = told("/tmp/tmpkoxn98fg"), told("/tmp/tmpiod22p23")
+    assert essence(some, "/v", "/d") == essence(other, "/v", "/d")
+    assert paths(some) == []
+    assert paths(told("/srv/a")) == ["/srv/a/resources/mkosi-initrd/mkosi.extra"]
+
+
 def test_what_is_built_counts() -> None:
     assert essence(new(), "/v", "/d") != essence(new(Packages=["systemd"]), "/v", "/d")
     assert essence(from_text(OLD), "/v", "/d") != essence(
