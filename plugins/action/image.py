@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.plugin_utils import _upload
+from ..plugin_utils._actions import upload
 
 
-class ActionModule(_upload.UploadAction):
+class ActionModule(upload.UploadAction):
     """Runs the module C(image)."""
 
-    def entries(self, arguments: dict[str, t.Any]) -> list[_upload.Entry]:
+    def entries(self, arguments: dict[str, t.Any]) -> list[upload.Entry]:
         return [arguments]

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
+from ..plugin_utils._actions import progress
 
 
-class ActionModule(_progress.ProgressAction):
+class ActionModule(progress.ProgressAction):
     """Runs the module C(image_export)."""

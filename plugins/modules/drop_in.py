@@ -98,22 +98,23 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _drop_ins, _module, _units
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ..module_utils._core import module as core_module
+from ..module_utils._core.plan import Failure
+from ..module_utils._systemd import drop_ins, units
 
 
-def wanted_of(params: t.Mapping[str, t.Any]) -> _drop_ins.Wanted:
+def wanted_of(params: t.Mapping[str, t.Any]) -> drop_ins.Wanted:
     if not params["files"]:
         raise Failure("files: name at least one file")
     if params["state"] == "absent":
         text = None
     elif params["settings"]:
-        _drop_ins.check_name_servers(params["settings"])
-        text = _units.render(params["settings"])
+        drop_ins.check_name_servers(params["settings"])
+        text = units.render(params["settings"])
     else:
         raise Failure("settings: a drop-in without settings does nothing; use state=absent")
-    _units.check_drop_in(params["drop_in"])
-    return _drop_ins.Wanted(tuple(params["files"]), params["drop_in"], text)
+    units.check_drop_in(params["drop_in"])
+    return drop_ins.Wanted(tuple(params["files"]), params["drop_in"], text)
 
 
 def main() -> t.NoReturn:
@@ -129,10 +130,10 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = wanted_of(module.params)
-        plan = _drop_ins.plan(_drop_ins.snapshot(wanted), wanted)
-        return _module.converge(module, plan, _drop_ins.VERBS)
+        plan = drop_ins.plan(drop_ins.snapshot(wanted), wanted)
+        return core_module.converge(module, plan, drop_ins.VERBS)
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -557,16 +557,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _firewalld as firewalld,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _firewalld_plan as planner,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _module,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ..module_utils._core import module as core_module
+from ..module_utils._firewalld import act as firewalld
+from ..module_utils._firewalld import plan as planner
+from ..module_utils._firewalld.model import (
     POLICY,
     PORT_PROTOCOLS,
     TARGETS,
@@ -578,7 +572,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     freeze,
     properties_of,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import Wish
+from ..module_utils._firewalld.state import Wish
 
 Argument = dict[str, t.Any]
 
@@ -672,7 +666,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
         }
 
     # One at a time: firewalld works on one call after the other anyway.
-    return _module.converge(module, plan, firewalld.verbs(seen), workers=1, facts=facts)
+    return core_module.converge(module, plan, firewalld.verbs(seen), workers=1, facts=facts)
 
 
 def main() -> t.NoReturn:
@@ -686,7 +680,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    _module.run(module, lambda: converge(module))
+    core_module.run(module, lambda: converge(module))
 
 
 if __name__ == "__main__":

@@ -315,23 +315,24 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_module, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._images import face
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
-        argument_spec=_images_module.ARGUMENTS,
-        mutually_exclusive=[_images_module.SOURCES],
+        argument_spec=face.ARGUMENTS,
+        mutually_exclusive=[face.SOURCES],
         supports_check_mode=True,
     )
 
     def body() -> dict[str, t.Any]:
-        result = _images_module.converge(module, [module.params])
+        result = face.converge(module, [module.params])
         for image in result.pop("images", []):
             result.update(image=image["image"], drift=image["drift"])
         return result
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

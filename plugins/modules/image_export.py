@@ -121,7 +121,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _exports, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._images import exports
 
 
 def main() -> t.NoReturn:
@@ -129,10 +130,10 @@ def main() -> t.NoReturn:
         argument_spec={
             "name": {"type": "str", "required": True},
             "dest": {"type": "path", "required": True},
-            "format": {"type": "str", "choices": list(_exports.FORMATS), "default": "auto"},
+            "format": {"type": "str", "choices": list(exports.FORMATS), "default": "auto"},
             "compression": {
                 "type": "str",
-                "choices": list(_exports.COMPRESSIONS),
+                "choices": list(exports.COMPRESSIONS),
                 "default": "auto",
             },
             "checksum_file": {"type": "bool", "default": False},
@@ -144,23 +145,23 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        wanted = _exports.Wanted(**module.params)
-        _exports.check(wanted)
-        seen = _exports.snapshot(wanted)
-        plan = _exports.plan(seen, wanted)
+        wanted = exports.Wanted(**module.params)
+        exports.check(wanted)
+        seen = exports.snapshot(wanted)
+        plan = exports.plan(seen, wanted)
         if plan and seen.running and seen.image and seen.image.type == "directory":
             module.warn(
                 f"image {wanted.name} is a directory that a machine is running from; the file may "
                 "hold some of its files as they were before others"
             )
         exported = any(step.verb == "export image" for step in plan)
-        drift = None if exported and not module.check_mode else _exports.drift(seen, wanted)
-        result = _module.converge(
-            module, plan, _exports.VERBS, facts=lambda: _exports.record_of(wanted.dest)
+        drift = None if exported and not module.check_mode else exports.drift(seen, wanted)
+        result = core_module.converge(
+            module, plan, exports.VERBS, facts=lambda: exports.record_of(wanted.dest)
         )
         return {**result, "dest": wanted.dest, "drift": drift}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -181,11 +181,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images, _module
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    CLASSES,
-    MACHINE,
-)
+from ..module_utils._core import module as core_module
+from ..module_utils._images import seen
+from ..module_utils._systemd.image_classes import CLASSES, MACHINE
 
 
 def main() -> t.NoReturn:
@@ -199,9 +197,9 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         kind = CLASSES[module.params["class"]]
-        return {"changed": False, "images": _images.inspect(module.params["name"], kind)}
+        return {"changed": False, "images": seen.inspect(module.params["name"], kind)}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _image_keys, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._images import keys
 
 
 def main() -> t.NoReturn:
@@ -93,14 +94,14 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        wanted = _image_keys.wanted(
+        wanted = keys.wanted(
             module.params["keys"], module.params["state"], module.params["exclusive"]
         )
-        plan = _image_keys.plan(_image_keys.snapshot(), wanted)
-        result = _module.converge(module, plan, _image_keys.VERBS)
+        plan = keys.plan(keys.snapshot(), wanted)
+        result = core_module.converge(module, plan, keys.VERBS)
         return {**result, "fingerprints": [key.fingerprint for key in wanted.keys]}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -103,12 +103,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images,
-    _images_prune,
-    _images_verbs,
-    _module,
-)
+from ..module_utils._core import module as core_module
+from ..module_utils._images import act, prune, seen
 
 
 def main() -> t.NoReturn:
@@ -126,20 +122,20 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         a = module.params
-        wanted = _images_prune.Wanted(
+        wanted = prune.Wanted(
             patterns=tuple(a["patterns"]),
             exclude=tuple(a["exclude"]),
             keep=a["keep"],
-            older_than=_images_prune.duration(a["older_than"]) if a["older_than"] else None,
+            older_than=prune.duration(a["older_than"]) if a["older_than"] else None,
             strangers=a["strangers"],
             downloads=a["downloads"],
         )
-        _images_prune.check(wanted)
-        plan, kept = _images_prune.plan(_images.prune_snapshot(), wanted)
-        result = _module.converge(module, plan, _images_verbs.VERBS)
+        prune.check(wanted)
+        plan, kept = prune.plan(seen.prune_snapshot(), wanted)
+        result = core_module.converge(module, plan, act.VERBS)
         return {**result, "removed": [step.subject for step in plan], "kept": kept}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

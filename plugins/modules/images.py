@@ -294,7 +294,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_module, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._images import face
 
 
 def main() -> t.NoReturn:
@@ -304,19 +305,17 @@ def main() -> t.NoReturn:
                 "type": "list",
                 "elements": "dict",
                 "required": True,
-                "options": _images_module.ARGUMENTS,
-                "mutually_exclusive": [_images_module.SOURCES],
+                "options": face.ARGUMENTS,
+                "mutually_exclusive": [face.SOURCES],
             },
             "images_expected": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     parameters = module.params
-    _module.run(
+    core_module.run(
         module,
-        lambda: _images_module.converge(
-            module, parameters["images"], expected=parameters["images_expected"]
-        ),
+        lambda: face.converge(module, parameters["images"], expected=parameters["images_expected"]),
     )
 
 

@@ -185,7 +185,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_module, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._machines import face
 
 ARGUMENTS = {
     "name": {"type": "list", "elements": "str", "required": True},
@@ -194,7 +195,7 @@ ARGUMENTS = {
     "kill_whom": {"type": "str", "choices": ["all", "leader"], "default": "all"},
     "enabled": {"type": "bool"},
     "check_limits": {"type": "bool", "default": True},
-    **_machines_module.WAITING,
+    **face.WAITING,
 }
 
 
@@ -206,10 +207,10 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        wanted = _machines_module.some(module.params["name"], module.params)
-        return _machines_module.converge(module, wanted, limits=module.params["check_limits"])
+        wanted = face.some(module.params["name"], module.params)
+        return face.converge(module, wanted, limits=module.params["check_limits"])
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

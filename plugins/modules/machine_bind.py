@@ -85,7 +85,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machine_bind, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._inside import binds
 
 
 def main() -> t.NoReturn:
@@ -102,8 +103,8 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         params = module.params
-        wanted = _machine_bind.check(
-            _machine_bind.Wanted(
+        wanted = binds.check(
+            binds.Wanted(
                 machine=params["machine"],
                 source=params["src"],
                 destination=params["dest"] or params["src"],
@@ -111,10 +112,10 @@ def main() -> t.NoReturn:
                 mkdir=params["mkdir"],
             )
         )
-        steps = _machine_bind.plan(_machine_bind.snapshot(wanted), wanted)
-        return _module.converge(module, steps, _machine_bind.VERBS)
+        steps = binds.plan(binds.snapshot(wanted), wanted)
+        return core_module.converge(module, steps, binds.VERBS)
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

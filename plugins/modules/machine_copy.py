@@ -95,7 +95,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machine_files, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._inside import files
 
 
 def main() -> t.NoReturn:
@@ -112,8 +113,8 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        wanted = _machine_files.check(
-            _machine_files.Wanted(
+        wanted = files.check(
+            files.Wanted(
                 machine=module.params["machine"],
                 source=module.params["src"],
                 destination=module.params["dest"],
@@ -122,12 +123,12 @@ def main() -> t.NoReturn:
                 force=module.params["force"],
             )
         )
-        source, destination = _machine_files.snapshot(wanted)
-        steps = _machine_files.plan(source, destination, wanted)
-        result = _module.converge(module, steps, _machine_files.VERBS)
+        source, destination = files.snapshot(wanted)
+        steps = files.plan(source, destination, wanted)
+        result = core_module.converge(module, steps, files.VERBS)
         return {**result, "dest": wanted.destination}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

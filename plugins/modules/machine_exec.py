@@ -169,9 +169,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _inside, _module
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import Result
+from ..module_utils._core import module as core_module
+from ..module_utils._core.plan import Failure
+from ..module_utils._core.run import Result
+from ..module_utils._inside import commands
 
 ARGUMENTS: t.Mapping[str, t.Any] = {
     "machine": {"type": "str"},
@@ -190,13 +191,13 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
 }
 
 
-def command_of(parameters: t.Mapping[str, t.Any]) -> _inside.Command:
+def command_of(parameters: t.Mapping[str, t.Any]) -> commands.Command:
     stdin = parameters["stdin"]
     if stdin is not None:
         stdin = (stdin + ("\n" if parameters["stdin_add_newline"] else "")).encode(
             "utf-8", "surrogateescape"
         )
-    return _inside.Command(
+    return commands.Command(
         argv=_argv(parameters),
         user=parameters["user"],
         environment={str(name): str(value) for name, value in parameters["environment"].items()},
@@ -225,13 +226,15 @@ def main() -> t.NoReturn:
     )
     parameters = module.params
 
-    def run(command: _inside.Command) -> Result:
+    def run(command: commands.Command) -> Result:
         if parameters["machine"] is not None:
-            return _inside.run(parameters["machine"], command)
-        return _inside.run_in_image(parameters["image"], command, ephemeral=parameters["ephemeral"])
+            return commands.run(parameters["machine"], command)
+        return commands.run_in_image(
+            parameters["image"], command, ephemeral=parameters["ephemeral"]
+        )
 
     def exists(path: str) -> bool:
-        return run(_inside.Command(("test", "-e", path))).rc == 0
+        return run(commands.Command(("test", "-e", path))).rc == 0
 
     def reason_to_leave_it() -> t.Optional[str]:
         creates, removes = parameters["creates"], parameters["removes"]
@@ -245,7 +248,7 @@ def main() -> t.NoReturn:
         if parameters["ephemeral"] and parameters["image"] is None:
             raise Failure("ephemeral: is for an image, not for a machine that runs")
         command = command_of(parameters)
-        _inside.check(command)
+        commands.check(command)
         result: dict[str, t.Any] = {"changed": True, "cmd": list(command.argv)}
         reason = reason_to_leave_it()
         if reason:
@@ -271,7 +274,7 @@ def main() -> t.NoReturn:
             raise Failure(f"{where}: {command.argv[0]} exited with {done.rc}: {said}", **result)
         return result
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -235,8 +235,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_info, _module
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ..module_utils._core import module as core_module
+from ..module_utils._core.plan import Failure
+from ..module_utils._machines import info
 
 
 def main() -> t.NoReturn:
@@ -255,12 +256,10 @@ def main() -> t.NoReturn:
         params = module.params
         if params["logs"] < 0:
             raise Failure(f"logs: {params['logs']} lines cannot be had; say 0 or more")
-        wishes = _machines_info.Wishes(
-            params["stats"], params["health"], params["logs"], params["since"]
-        )
-        return {"changed": False, "machines": _machines_info.inspect(params["name"], wishes)}
+        wishes = info.Wishes(params["stats"], params["health"], params["logs"], params["since"])
+        return {"changed": False, "machines": info.inspect(params["name"], wishes)}
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

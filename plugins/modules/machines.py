@@ -270,7 +270,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_module, _module
+from ..module_utils._core import module as core_module
+from ..module_utils._machines import face
 
 RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
 
@@ -296,7 +297,7 @@ ARGUMENTS = {
     "purge": {"type": "bool", "default": False},
     "check_limits": {"type": "bool", "default": True},
     "images_expected": {"type": "list", "elements": "str", "default": []},
-    **_machines_module.WAITING,
+    **face.WAITING,
 }
 
 
@@ -305,8 +306,8 @@ def main() -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         parameters = module.params
-        wanted = [_machines_module.wanted_of(entry, parameters) for entry in parameters["machines"]]
-        return _machines_module.converge(
+        wanted = [face.wanted_of(entry, parameters) for entry in parameters["machines"]]
+        return face.converge(
             module,
             wanted,
             rolling=parameters["rolling"],
@@ -315,7 +316,7 @@ def main() -> t.NoReturn:
             expected=parameters["images_expected"],
         )
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -354,11 +354,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _mkosi_module,
-    _mkosi_plan,
-    _module,
-)
+from ..module_utils._core import module as core_module
+from ..module_utils._mkosi import face, plan
 
 USER: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -383,14 +380,14 @@ BUILD: dict[str, dict[str, t.Any]] = {
     "extra_files": {"type": "dict", "default": {}},
     "repart": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["built", "clean", "absent"], "default": "built"},
-    "clean": {"type": "str", "choices": list(_mkosi_plan.CLEAN_LEVELS), "default": "outputs"},
+    "clean": {"type": "str", "choices": list(plan.CLEAN_LEVELS), "default": "outputs"},
     "force": {"type": "bool", "default": False},
     "import_as": {"type": "str"},
     "update": {"type": "bool", "default": True},
     "read_only": {"type": "bool"},
     "qcow2": {"type": "bool", "default": False},
     "user": {"type": "str"},
-    "timeout": {"type": "float", "default": _mkosi_plan.DEFAULT_TIMEOUT},
+    "timeout": {"type": "float", "default": plan.DEFAULT_TIMEOUT},
 }
 
 
@@ -407,7 +404,7 @@ def main() -> t.NoReturn:
         # The arguments would go to the journal, with a password that stands in config.
         no_log=True,
     )
-    _module.run(module, lambda: _mkosi_module.converge(module))
+    core_module.run(module, lambda: face.converge(module))
 
 
 if __name__ == "__main__":

@@ -209,11 +209,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _machined,
-    _module,
-    _settings_plan,
-)
+from ..module_utils._core import module as core_module
+from ..module_utils._settings import plan as settings_plan
+from ..module_utils._systemd import machined
 
 
 def main() -> t.NoReturn:
@@ -230,24 +228,24 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        version = _machined.systemd_version()
-        wanted = _settings_plan.wanted_of(module.params, version)
-        seen = _settings_plan.snapshot(wanted.names)
-        plan = _settings_plan.plan(seen, wanted)
-        for warning in _settings_plan.warnings(seen, wanted, version):
+        version = machined.systemd_version()
+        wanted = settings_plan.wanted_of(module.params, version)
+        seen = settings_plan.snapshot(wanted.names)
+        plan = settings_plan.plan(seen, wanted)
+        for warning in settings_plan.warnings(seen, wanted, version):
             module.warn(warning)
         backups: dict[str, str] = {}
-        verbs = _settings_plan.verbs(
+        verbs = settings_plan.verbs(
             module.backup_local if module.params["backup"] else None, backups
         )
-        return _module.converge(
+        return core_module.converge(
             module,
             plan,
             verbs,
-            facts=lambda: _settings_plan.result(seen, wanted, plan, backups),
+            facts=lambda: settings_plan.result(seen, wanted, plan, backups),
         )
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

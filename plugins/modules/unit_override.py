@@ -173,11 +173,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _machined,
-    _module,
-    _units_plan,
-)
+from ..module_utils._core import module as core_module
+from ..module_utils._systemd import machined, units_plan
 
 
 def main() -> t.NoReturn:
@@ -194,17 +191,17 @@ def main() -> t.NoReturn:
     )
 
     def body() -> dict[str, t.Any]:
-        wanted = _units_plan.wanted_of(module.params, _machined.systemd_version())
-        seen = _units_plan.snapshot(wanted)
-        plan = _units_plan.plan(seen, wanted)
-        return _module.converge(
+        wanted = units_plan.wanted_of(module.params, machined.systemd_version())
+        seen = units_plan.snapshot(wanted)
+        plan = units_plan.plan(seen, wanted)
+        return core_module.converge(
             module,
             plan,
-            _units_plan.VERBS,
-            facts=lambda: _units_plan.result(seen, wanted, plan),
+            units_plan.VERBS,
+            facts=lambda: units_plan.result(seen, wanted, plan),
         )
 
-    _module.run(module, body)
+    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .plan import Failure
 
 TEMPORARY_SUFFIX = ".nspawn-machined-new"
 SYMLINK_LIMIT = 40

@@ -5,7 +5,7 @@
 """systemd's configuration syntax, read as systemd reads it and edited without losing a comment.
 
 Private to the collection. Pure: text in, text out. Knows no particular section or key; those are
-known to C(_settings) and C(_units).
+known to C(_settings.nspawn_file) and C(_systemd.units).
 
 A text is cut into pieces. A piece is what systemd takes as one line: several physical lines when
 a backslash continues them. The pieces joined are always the text, byte for byte, so an edit
@@ -19,7 +19,7 @@ import difflib
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .plan import Failure
 
 Values = tuple[str, ...]
 """The assignments of one key, in order. An empty string is an empty assignment (most lists are
@@ -122,7 +122,7 @@ Quote = t.Callable[[str, str], str]
 
 
 def normalise(raw: t.Mapping[str, t.Any], what: str, quote: Quote) -> Settings:
-    """Settings from what was written in YAML: see C(_settings.normalise)."""
+    """Settings from what was written in YAML: see C(_settings.nspawn_file.normalise)."""
     sections: dict[str, dict[str, Values]] = {}
     for section, keys in _mapping(raw, what).items():
         here = f"{what}, [{section}]"

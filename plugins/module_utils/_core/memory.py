@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files
+from . import files
 
 DIRECTORY = "/var/lib/nspawn.machined"
 
@@ -24,12 +24,12 @@ def of(subject: str) -> str:
 
 def write(path: str, text: str, *, durable: bool = True) -> None:
     """Remember something; not O(durable): fifty clones do not wait for the disk fifty times."""
-    _files.write(path, text, mode=0o600, directory_mode=0o700, durable=durable)
+    files.write(path, text, mode=0o600, directory_mode=0o700, durable=durable)
 
 
 def forget(path: str) -> None:
     """Forget it, and its subject when it was the last one."""
-    _files.remove(path)
+    files.remove(path)
     subject = os.path.dirname(path)
     for directory in (subject, os.path.dirname(subject)):
-        _files.remove_empty_directory(directory)
+        files.remove_empty_directory(directory)

@@ -13,14 +13,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Verbs,
-    apply,
-    describe,
-    diff,
-)
+from .plan import Failure, Plan, Verbs, apply, describe, diff
 
 Facts = t.Mapping[str, t.Any]
 

@@ -19,7 +19,7 @@ import subprocess
 import threading
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .plan import Failure
 
 # Non-interactive ssh sessions and sudo often leave the sbin directories out of PATH.
 SEARCH_PATH = os.pathsep.join(

@@ -19,7 +19,7 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .plan import Failure
 
 # From linux/fs.h and linux/btrfs.h.
 _FS_IOC_GETFLAGS = 0x80086601

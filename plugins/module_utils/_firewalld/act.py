@@ -21,19 +21,12 @@ import time
 import types
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus as bus,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files as files,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _firewalld_xml as xml,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _memory as memory,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from .._core import files, memory
+from .._core.plan import Failure, Step, Verbs
+from .._core.run import CommandFailed, find, run
+from .._systemd import bus
+from . import xml
+from .model import (
     BINDINGS,
     POLICY,
     ZONE,
@@ -54,16 +47,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     properties_of,
     without,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
-    Entry,
-    Record,
-    Snapshot,
-    Wish,
-    parse_record,
-    record_text,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step, Verbs
-from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, find, run
+from .state import Entry, Record, Snapshot, Wish, parse_record, record_text
 
 VENDOR_DIRECTORY = "/usr/lib/firewalld"
 ADMIN_DIRECTORY = "/etc/firewalld"

@@ -14,7 +14,8 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from .._core.plan import Failure
+from .model import (
     BINDINGS,
     POLICY,
     SYMBOLIC_ZONES,
@@ -34,12 +35,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     rule_nodes,
     without,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
-    Goals,
-    Snapshot,
-    Wish,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .state import Goals, Snapshot, Wish
 
 Problems = t.Iterator[str]
 

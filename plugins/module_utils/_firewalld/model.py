@@ -18,7 +18,7 @@ import shlex
 import types
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
 
 ZONE = "zone"
 POLICY = "policy"

@@ -17,11 +17,10 @@ import dataclasses
 import types
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_check import (
-    check_goals,
-    check_wishes,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from .._core.plan import Plan, State, Step, ordered
+from .._core.plan import identities as step_identities
+from .check import check_goals, check_wishes
+from .model import (
     BINDINGS,
     POLICY,
     ZONE,
@@ -41,25 +40,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     reverted,
     without,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
-    DEFAULT_ZONE,
-    Entry,
-    Goals,
-    Record,
-    Recorded,
-    Snapshot,
-    Wish,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_xml import read
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Plan,
-    State,
-    Step,
-    ordered,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    identities as step_identities,
-)
+from .state import DEFAULT_ZONE, Entry, Goals, Record, Recorded, Snapshot, Wish
+from .xml import read
 
 Wishes = dict[Key, Wish]
 States = t.Mapping[Key, Settings]

@@ -14,15 +14,8 @@ import json
 import types
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
-    Delta,
-    Deltas,
-    Items,
-    Key,
-    Settings,
-    Version,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
+from .model import Delta, Deltas, Items, Key, Settings, Version
 
 DEFAULT_ZONE = "DEFAULT"
 """Stands for the host's default zone, as HOST and ANY stand for others in firewalld itself."""

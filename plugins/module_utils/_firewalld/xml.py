@@ -16,7 +16,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from .model import (
     ATTRIBUTES_OF,
     POLICY,
     ZONE,

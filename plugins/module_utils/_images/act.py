@@ -18,24 +18,13 @@ import re
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images,
-    _images_class,
-    _images_keepers,
-    _machined,
-    _provenance,
-    _run,
-    _sources,
-    _transfer,
-    _trees,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import MACHINE
-from ansible_collections.nspawn.machined.plugins.module_utils._images_keepers import (
-    REMOVE_TIMEOUT,
-    call,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import Pieces
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
+from .._core import run, trees
+from .._core.plan import Failure, Step
+from .._systemd import image_classes, machined
+from .._systemd.image_classes import MACHINE
+from . import keepers, provenance, seen, sources, transfer
+from .keepers import REMOVE_TIMEOUT, call
+from .plan import Pieces
 
 CLONE_TIMEOUT = 600
 NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
@@ -48,25 +37,25 @@ LIMIT_PATIENCE = 60
 
 def clone(parent: str, name: str, *, read_only: bool = False) -> None:
     """Clone an image through machined, which copies its settings along."""
-    path = _machined.image_path(parent)
+    path = machined.image_path(parent)
     if not os.path.lexists(path):
-        path = _machined.image_path(parent, "raw")
-    record = _provenance.Provenance(
-        kind="clone", source=parent, imported=time.time(), parent=_provenance.identity_of(path)
+        path = machined.image_path(parent, "raw")
+    record = provenance.Provenance(
+        kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(path)
     )
-    with _transfer.locked(name):
-        _provenance.begin(name, record)
+    with transfer.locked(name):
+        provenance.begin(name, record)
         call("CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT)
         made = os.path.join(
-            _machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
+            machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
         )
-        _provenance.write(name, dataclasses.replace(record, identity=_provenance.identity_of(made)))
+        provenance.write(name, dataclasses.replace(record, identity=provenance.identity_of(made)))
 
 
 def was_cut_off(name: str) -> bool:
     """Whether a run was killed while it made an image of this name; one that lives has the lock."""
-    with _transfer.locked(name):
-        return _provenance.begun(name) is not None
+    with transfer.locked(name):
+        return provenance.begun(name) is not None
 
 
 def await_clone(name: str) -> None:
@@ -101,16 +90,16 @@ def _is_being_cloned(name: str) -> bool:
 
 def remove(key: str) -> None:
     """Remove an image with its settings and the record of where it came from."""
-    kind, name = _images_class.split(key)
-    with _transfer.locked(key):
-        _images_keepers.of(kind).remove(name)
-        _provenance.forget(key)
+    kind, name = image_classes.split(key)
+    with transfer.locked(key):
+        keepers.of(kind).remove(name)
+        provenance.forget(key)
 
 
 def rename(old: str, new: str) -> None:
     """Rename an image; its settings, drop-ins, enablement and record go along."""
-    with _transfer.locked(new), _transfer.locked(old):
-        pieces = _images.pieces_of(old)
+    with transfer.locked(new), transfer.locked(old):
+        pieces = seen.pieces_of(old)
         call("RenameImage", "ss", old, new)
         _take_along(old, new, pieces)
 
@@ -118,14 +107,14 @@ def rename(old: str, new: str) -> None:
 def _take_along(old: str, new: str, pieces: Pieces) -> None:
     """Each part is there before the old one goes, so that a kill can be made good."""
     if pieces.drop_ins:
-        _move_drop_ins(_images.drop_ins_path(old), _images.drop_ins_path(new))
+        _move_drop_ins(seen.drop_ins_path(old), seen.drop_ins_path(new))
     if pieces.enabled:
         for unit, verb in ((new, "enable"), (old, "disable")):
-            _run.run(["systemctl", "--no-reload", verb, "--", _machined.unit_of(unit)])
+            run.run(["systemctl", "--no-reload", verb, "--", machined.unit_of(unit)])
     if pieces.drop_ins or pieces.enabled:
-        _run.run(["systemctl", "daemon-reload"])
+        run.run(["systemctl", "daemon-reload"])
     if pieces.record:
-        _provenance.rename(old, new)
+        provenance.rename(old, new)
 
 
 def _move_drop_ins(old: str, new: str) -> None:
@@ -136,19 +125,17 @@ def _move_drop_ins(old: str, new: str) -> None:
 
 
 def _set_read_only(key: str, wanted: bool) -> None:
-    _keeper(key).set_read_only(_images_class.split(key)[1], wanted)
+    _keeper(key).set_read_only(image_classes.split(key)[1], wanted)
 
 
 def _set_limit(name: str, limit: int) -> None:
     """Set a limit through machined, which does not turn quotas on for it."""
-    _trees.enable_quotas(_machined.MACHINES_DIRECTORY)
+    trees.enable_quotas(machined.MACHINES_DIRECTORY)
     call("SetImageLimit", "st", name, str(limit))
     # What was not committed yet would be read as no limit.
-    _trees.sync_btrfs(_machined.MACHINES_DIRECTORY)
+    trees.sync_btrfs(machined.MACHINES_DIRECTORY)
     end = time.monotonic() + LIMIT_PATIENCE
-    while (found := _images_keepers.limit_of(name)) != (
-        None if limit == _machined.UNKNOWN else limit
-    ):
+    while (found := keepers.limit_of(name)) != (None if limit == machined.UNKNOWN else limit):
         if time.monotonic() > end:
             raise Failure(f"image {name}: machined was to limit it to {limit} bytes, not {found}")
         time.sleep(0.1)
@@ -159,11 +146,11 @@ def _set_limit(name: str, limit: int) -> None:
 
 def clear(key: str) -> None:
     """Remove what a killed run left of an image that it was making or removing."""
-    kind, name = _images_class.split(key)
-    with _transfer.locked(key):
-        _transfer.sweep(key, kind.root)
-        _images_keepers.of(kind).clear(name)
-        begun = _provenance.begun(key)
+    kind, name = image_classes.split(key)
+    with transfer.locked(key):
+        transfer.sweep(key, kind.root)
+        keepers.of(kind).clear(name)
+        begun = provenance.begun(key)
         if begun and not begun.identity:
             _remove_half_clone(name, kind.root)
         _settle(key, begun)
@@ -177,35 +164,35 @@ def _remove_half_clone(name: str, root: str) -> None:
     """
     for entry in os.listdir(root):
         if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
-            _trees.remove(os.path.join(root, entry))
+            trees.remove(os.path.join(root, entry))
 
 
-def _settle(key: str, begun: t.Optional[_provenance.Provenance]) -> None:
+def _settle(key: str, begun: t.Optional[provenance.Provenance]) -> None:
     """Finish what a killed run had begun, as far as its image is there."""
-    image = _images.find(key)
-    record = _provenance.read(key, image.path) if image else None
+    image = seen.find(key)
+    record = provenance.read(key, image.path) if image else None
     owed = begun.owed if begun else {}
     try:
         if image is None:
-            _provenance.forget(key)
+            provenance.forget(key)
         elif record and (record.owed or "read_only" not in owed):
             _finish(key, record)
         else:
             if "read_only" in owed:
                 _set_read_only(key, True)  # the old one, made writable to be replaced
-            _provenance.take_back(key)
+            provenance.take_back(key)
     finally:
         if "start" in owed:
             _keeper(key).start(owed["start"])
 
 
-def _finish(key: str, record: _provenance.Provenance) -> None:
+def _finish(key: str, record: provenance.Provenance) -> None:
     """Give an image what it is owed, and say that it is done."""
     if "limit" in record.owed:
         _set_limit(key, record.owed["limit"])
     if "read_only" in record.owed:
         _set_read_only(key, True)
-    _provenance.write(key, dataclasses.replace(record, owed={}))
+    provenance.write(key, dataclasses.replace(record, owed={}))
 
 
 # --- from a source --------------------------------------------------------------------------
@@ -213,7 +200,7 @@ def _finish(key: str, record: _provenance.Provenance) -> None:
 
 def make(
     key: str,
-    source: _sources.Source,
+    source: sources.Source,
     version: int,
     timeout: float,
     *,
@@ -226,10 +213,10 @@ def make(
     O(owed) is what the new image must become before it is done. A machine that is to be started
     again is stopped only when everything is ready.
     """
-    root = os.path.dirname(old) if old else _images_class.split(key)[0].root
-    with _transfer.stage(key, root) as place:
-        made, found = _transfer.make(source, place, version, timeout)
-        record = _provenance.Provenance(
+    root = os.path.dirname(old) if old else image_classes.split(key)[0].root
+    with transfer.stage(key, root) as place:
+        made, found = transfer.make(source, place, version, timeout)
+        record = provenance.Provenance(
             kind=found.kind,
             source=found.location,
             imported=time.time(),
@@ -240,12 +227,12 @@ def make(
             last_modified=found.last_modified,
             parent=parent,
             digest=found.digest,
-            identity=_provenance.identity_of(made),
+            identity=provenance.identity_of(made),
             owed=owed or {},
         )
-        _provenance.begin(key, record)
+        provenance.begin(key, record)
         with _stopped(key, record.owed.get("start")):
-            _transfer.publish(made, place, old)
+            transfer.publish(made, place, old)
             _finish(key, record)
 
 
@@ -263,8 +250,8 @@ def _stopped(key: str, user: t.Optional[str]) -> t.Iterator[None]:
         keeper.start(user)
 
 
-def _keeper(key: str) -> _images_keepers.Keeper:
-    return _images_keepers.of(_images_class.split(key)[0])
+def _keeper(key: str) -> keepers.Keeper:
+    return keepers.of(image_classes.split(key)[0])
 
 
 def _make(step: Step) -> None:
@@ -275,14 +262,14 @@ def _make(step: Step) -> None:
 def _clone(step: Step) -> None:
     """machined clones what it knows, with the settings; the others are imported once more."""
     parent, read_only = step.arguments["parent"], step.arguments["read_only"]
-    if _images_class.split(step.subject)[0] is MACHINE:
+    if image_classes.split(step.subject)[0] is MACHINE:
         clone(parent, step.subject, read_only=read_only)
         return
     source, identity = _as_source(parent)
     make(
         step.subject,
         source,
-        _machined.systemd_version(),
+        machined.systemd_version(),
         CLONE_TIMEOUT,
         parent=identity,
         owed={"read_only": True} if read_only else {},
@@ -305,18 +292,18 @@ def _replace(step: Step) -> None:
     )
 
 
-def _as_source(key: str) -> tuple[_sources.Source, str]:
+def _as_source(key: str) -> tuple[sources.Source, str]:
     """An image as what another one is made from, and what stays the same of it."""
-    image = _images.find(key)
+    image = seen.find(key)
     if image is None:
         raise Failure(f"image {key} has gone meanwhile")
-    source = _sources.Source(
+    source = sources.Source(
         kind="clone",
         location=image.name,
         file=image.path,
         format="raw" if image.type == "raw" else "directory",
     )
-    return source, _provenance.identity_of(image.path)
+    return source, provenance.identity_of(image.path)
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {

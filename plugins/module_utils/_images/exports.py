@@ -20,19 +20,12 @@ import os
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _machined,
-    _memory,
-    _progress,
-    _provenance,
-    _run,
-    _sources,
-    _transfer,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
+from .._core import files, memory, progress, run
+from .._core.plan import Failure, Plan, Step
+from .._systemd import machined
+from . import provenance, sources, transfer
 
-RECORDS = _memory.of("exports")
+RECORDS = memory.of("exports")
 FORMATS = ("auto", "tar", "raw")
 COMPRESSIONS = ("auto", "none", "gz", "xz", "bz2", "zst")
 _SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
@@ -62,7 +55,7 @@ class Wanted:
 class Snapshot:
     """The image, and what lies where it shall be exported to."""
 
-    image: t.Optional[_machined.Image]
+    image: t.Optional[machined.Image]
     state: str
     """What changes when the image's contents do."""
     running: bool
@@ -74,7 +67,7 @@ class Snapshot:
 
 
 def check(wanted: Wanted) -> None:
-    _machined.check_image_name(wanted.name)
+    machined.check_image_name(wanted.name)
     if not wanted.dest.startswith("/"):
         raise Failure(f"dest {wanted.dest!r} is not an absolute path")
     if wanted.dest.endswith("/") or os.path.isdir(wanted.dest):
@@ -85,7 +78,7 @@ def check(wanted: Wanted) -> None:
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
-    image = _machined.images().get(wanted.name)
+    image = machined.images().get(wanted.name)
     exists = os.path.lexists(wanted.dest)
     record = _load(wanted.dest) if exists else None
     if record and record.get("identity") != _identity_of(wanted.dest):
@@ -93,9 +86,9 @@ def snapshot(wanted: Wanted) -> Snapshot:
     return Snapshot(
         image=image,
         state=_state_of(image.path) if image else "",
-        running=bool(image) and wanted.name in _machined.machines(),
+        running=bool(image) and wanted.name in machined.machines(),
         exists=exists,
-        sums=_files.read(checksum_path(wanted.dest)),
+        sums=files.read(checksum_path(wanted.dest)),
         record=record,
     )
 
@@ -107,13 +100,13 @@ def checksum_path(dest: str) -> str:
 def _state_of(path: str) -> str:
     """A subvolume counts its changes; a directory has to be looked through."""
     if os.path.isdir(path):
-        return _changes_of(path) or _sources.state_of(path)
+        return _changes_of(path) or sources.state_of(path)
     status = os.stat(path)
     return f"file:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _changes_of(path: str) -> t.Optional[str]:
-    if not _provenance.identity_of(path).startswith("subvolume:"):
+    if not provenance.identity_of(path).startswith("subvolume:"):
         return None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     answer = bytearray(_SUBVOL_INFO_SIZE)
@@ -130,7 +123,7 @@ def _changes_of(path: str) -> t.Optional[str]:
 # --- the plan -------------------------------------------------------------------------------
 
 
-def settled(wanted: Wanted, image: _machined.Image) -> tuple[str, str]:
+def settled(wanted: Wanted, image: machined.Image) -> tuple[str, str]:
     """Format and compression, where they were left to the image and the file's name."""
     natural = "raw" if image.type in ("raw", "block") else "tar"
     file_format = natural if wanted.format == "auto" else wanted.format
@@ -139,7 +132,7 @@ def settled(wanted: Wanted, image: _machined.Image) -> tuple[str, str]:
             f"image {image.name} is a {image.type}, which can be exported as {natural} only, not "
             f"as {file_format}"
         )
-    named = _sources.by_name(wanted.dest)[1]
+    named = sources.by_name(wanted.dest)[1]
     return file_format, named if wanted.compression == "auto" else wanted.compression
 
 
@@ -147,7 +140,7 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     if seen.image is None:
         raise Failure(f"there is no image {wanted.name} on this host to export")
     file_format, compression = settled(wanted, seen.image)
-    if compression == "zst" and not _run.find("zstd"):
+    if compression == "zst" and not run.find("zstd"):
         raise Failure("the program zstd is not installed on this host; install it or use xz")
     if seen.record is not None:
         if drift(seen, wanted) is None or not (wanted.update or wanted.force):
@@ -216,15 +209,15 @@ def _checksum_line(checksum: str, dest: str) -> str:
 def export(step: Step) -> None:
     wanted: Wanted = step.arguments["wanted"]
     record = dict(step.arguments["record"])
-    deadline = _transfer.Deadline(wanted.timeout, f"exporting image {wanted.name}")
+    deadline = transfer.Deadline(wanted.timeout, f"exporting image {wanted.name}")
     temporary = os.path.join(
         os.path.dirname(wanted.dest),
-        f".{os.path.basename(wanted.dest)}{_files.TEMPORARY_SUFFIX}",
+        f".{os.path.basename(wanted.dest)}{files.TEMPORARY_SUFFIX}",
     )
     try:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-        with _progress.Meter("exporting", wanted.name) as meter:
+        with progress.Meter("exporting", wanted.name) as meter:
             checksum = _pack(wanted, record, temporary, deadline, meter)
         record.update(identity=_identity_of(temporary), checksum=checksum)
         # Before the file has its name: whoever is killed in between has still said what it is.
@@ -236,35 +229,35 @@ def export(step: Step) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     if wanted.checksum_file:
-        _files.write(checksum_path(wanted.dest), _checksum_line(checksum, wanted.dest))
+        files.write(checksum_path(wanted.dest), _checksum_line(checksum, wanted.dest))
     elif step.arguments["stale_sums"]:
-        _files.remove(checksum_path(wanted.dest))
+        files.remove(checksum_path(wanted.dest))
 
 
 def _identity_of(path: str) -> str:
     """A file that was written to is another one, also under the same number."""
     status = os.lstat(path)
-    return f"{_provenance.identity_of(path)}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{provenance.identity_of(path)}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _pack(
     wanted: Wanted,
     record: t.Mapping[str, t.Any],
     temporary: str,
-    deadline: _transfer.Deadline,
-    meter: _progress.Meter,
+    deadline: transfer.Deadline,
+    meter: progress.Meter,
 ) -> str:
     squeeze = ["zstd", "-qcT0"] if record["compression"] == "zst" else None
     spelled = _SPELLED["none" if squeeze else record["compression"]]
-    argv = [_transfer.program("systemd-export"), f"--format={spelled}", "--"]
+    argv = [transfer.program("systemd-export"), f"--format={spelled}", "--"]
     argv += [record["format"], wanted.name, "-"]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         read, write = os.pipe()
-        producers = [pool.submit(_run.run, argv, stdout=write, timeout=deadline.left())]
+        producers = [pool.submit(run.run, argv, stdout=write, timeout=deadline.left())]
         if squeeze:
             packed, into = os.pipe()
             producers.append(
-                pool.submit(_run.run, squeeze, stdin=read, stdout=into, timeout=deadline.left())
+                pool.submit(run.run, squeeze, stdin=read, stdout=into, timeout=deadline.left())
             )
             read = packed
         try:
@@ -278,12 +271,12 @@ def _pack(
 
 
 def _copy(
-    stream: t.BinaryIO, file: t.BinaryIO, deadline: _transfer.Deadline, meter: _progress.Meter
+    stream: t.BinaryIO, file: t.BinaryIO, deadline: transfer.Deadline, meter: progress.Meter
 ) -> str:
     """Copy to the end, holes where there is nothing, and return the checksum."""
     digest = hashlib.sha256()
     os.fchmod(file.fileno(), 0o600)
-    for chunk in iter(lambda: stream.read(_transfer.CHUNK), b""):
+    for chunk in iter(lambda: stream.read(transfer.CHUNK), b""):
         deadline.left()
         digest.update(chunk)
         if chunk.count(0) == len(chunk):
@@ -303,7 +296,7 @@ def _record_path(dest: str) -> str:
 
 
 def _load(dest: str) -> t.Optional[dict[str, t.Any]]:
-    text = _files.read(_record_path(dest))
+    text = files.read(_record_path(dest))
     try:
         found = json.loads(text) if text else None
     except ValueError:
@@ -313,12 +306,12 @@ def _load(dest: str) -> t.Optional[dict[str, t.Any]]:
 
 def _save(dest: str, record: t.Mapping[str, t.Any]) -> None:
     text = json.dumps({"dest": dest, **record}, indent=1, sort_keys=True)
-    _memory.write(_record_path(dest), text + "\n")
+    memory.write(_record_path(dest), text + "\n")
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
     "export image": export,
-    "write": lambda step: _files.write(step.subject, step.arguments["text"]),
+    "write": lambda step: files.write(step.subject, step.arguments["text"]),
 }
 
 

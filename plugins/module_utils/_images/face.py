@@ -10,22 +10,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images,
-    _images_plan,
-    _images_verbs,
-    _images_wanted,
-    _machined,
-    _module,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    CLASSES,
-    MACHINE,
-    key_of,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import module as core_module
+from .._core.plan import Failure
+from .._systemd import machined
+from .._systemd.image_classes import CLASSES, MACHINE, key_of
+from . import act, wanted
+from . import plan as images_plan
+from . import seen as images_seen
 
-SOURCES = list(_images_wanted.SOURCES)
+SOURCES = list(wanted.SOURCES)
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "class": {"type": "str", "choices": list(CLASSES), "default": MACHINE.name},
@@ -35,14 +28,14 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "remote_src": {"type": "bool", "default": False},
     "clone_from": {"type": "str"},
     "rename_from": {"type": "str"},
-    "format": {"type": "str", "choices": list(_images_wanted.FORMATS), "default": "auto"},
-    "verify": {"type": "str", "choices": list(_images_wanted.VERIFICATIONS)},
+    "format": {"type": "str", "choices": list(wanted.FORMATS), "default": "auto"},
+    "verify": {"type": "str", "choices": list(wanted.VERIFICATIONS)},
     "checksum": {"type": "str"},
     "read_only": {"type": "bool"},
     "limit": {"type": "str"},
     "update": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
-    "timeout": {"type": "float", "default": _images_wanted.DEFAULT_TIMEOUT},
+    "timeout": {"type": "float", "default": wanted.DEFAULT_TIMEOUT},
     # What the action plugin found on the controller; users cannot set it.
     "_upload": {"type": "dict"},
 }
@@ -58,21 +51,21 @@ def converge(
 
     O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
     """
-    images = [_images_wanted.wanted(_with_upload(entry)) for entry in entries]
-    _images_wanted.check_all(images)
+    images = [wanted.wanted(_with_upload(entry)) for entry in entries]
+    wanted.check_all(images)
     if not module.check_mode:
-        _machined.require()
-    seen = _images.snapshot(images)
-    plan = _images_plan.plan(seen, images, expected=expected if module.check_mode else ())
-    missing = _images_plan.to_upload(plan)
+        machined.require()
+    seen = images_seen.snapshot(images)
+    plan = images_plan.plan(seen, images, expected=expected if module.check_mode else ())
+    missing = images_plan.to_upload(plan)
     if missing and not module.check_mode:
         # Nothing was done: the action plugin uploads these and comes back.
         return {"changed": False, "_to_upload": missing}
-    for warning in _images_plan.warnings(seen, images, plan):
+    for warning in images_plan.warnings(seen, images, plan):
         module.warn(warning)
 
     def facts() -> dict[str, t.Any]:
-        now = _images.tell([image.key for image in images])
+        now = images_seen.tell([image.key for image in images])
         replaced = set() if module.check_mode else {step.subject for step in plan}
         return {
             "images": [
@@ -86,11 +79,11 @@ def converge(
             ]
         }
 
-    return _module.converge(module, plan, _images_verbs.VERBS, facts=facts)
+    return core_module.converge(module, plan, act.VERBS, facts=facts)
 
 
-def _drift(image: _images_wanted.Wanted, seen: _images_plan.Snapshot) -> t.Optional[str]:
-    return _images_plan.drift(image, seen) if image.key in seen.images else None
+def _drift(image: wanted.Wanted, seen: images_plan.Snapshot) -> t.Optional[str]:
+    return images_plan.drift(image, seen) if image.key in seen.images else None
 
 
 def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

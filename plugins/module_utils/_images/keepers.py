@@ -18,23 +18,13 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus,
-    _files,
-    _machined,
-    _provenance,
-    _run,
-    _settings,
-    _transfer,
-    _trees,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    MACHINE,
-    PORTABLE,
-    ImageClass,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import files, run, trees
+from .._core.plan import Failure
+from .._settings import nspawn_file
+from .._systemd import bus, machined
+from .._systemd.image_classes import MACHINE, PORTABLE, ImageClass
+from .._systemd.machined import Image
+from . import provenance, transfer
 
 REMOVE_TIMEOUT = 600
 # Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
@@ -99,10 +89,10 @@ class _Machined:
     """Images of machines, through machined."""
 
     kind = MACHINE
-    unfinished: tuple[str, ...] = (_transfer.STAGING, REMOVED_PREFIX)
+    unfinished: tuple[str, ...] = (transfer.STAGING, REMOVED_PREFIX)
 
     def images(self) -> dict[str, Image]:
-        return _machined.images()
+        return machined.images()
 
     def find(self, name: str) -> t.Optional[Image]:
         return self.images().get(name)
@@ -110,14 +100,14 @@ class _Machined:
     def users(self, there: t.Mapping[str, Image]) -> dict[str, str]:
         by_path = {image.path: name for name, image in there.items()}
         return {
-            by_path.get(machine.root, name): name for name, machine in _machined.machines().items()
+            by_path.get(machine.root, name): name for name, machine in machined.machines().items()
         }
 
     def sizes(self, image: Image) -> dict[str, t.Optional[int]]:
-        path = _bus.object_path(_IMAGE_PATHS, image.name)
-        found = _bus.properties(_bus.MACHINED, path=path, interface=_IMAGE_INTERFACE)
+        path = bus.object_path(_IMAGE_PATHS, image.name)
+        found = bus.properties(bus.MACHINED, path=path, interface=_IMAGE_INTERFACE)
         return {
-            ours: None if found[theirs] >= _machined.UNKNOWN else found[theirs]
+            ours: None if found[theirs] >= machined.UNKNOWN else found[theirs]
             for ours, theirs in (
                 ("usage", "Usage"),
                 ("limit", "Limit"),
@@ -128,7 +118,7 @@ class _Machined:
 
     def release(self, image: Image) -> dict[str, str]:
         try:
-            (fields,) = _bus.call(_bus.MACHINED, "GetImageOSRelease", "s", image.name, timeout=30)
+            (fields,) = bus.call(bus.MACHINED, "GetImageOSRelease", "s", image.name, timeout=30)
         except Failure:
             return {}
         return t.cast("dict[str, str]", fields)
@@ -141,7 +131,7 @@ class _Machined:
             call("RenameImage", "ss", name, gone)
         call("RemoveImage", "s", gone, timeout=REMOVE_TIMEOUT)
         # machined takes the settings along.
-        _files.remove_empty_directory(_settings.DIRECTORY)
+        files.remove_empty_directory(nspawn_file.DIRECTORY)
 
     def clear(self, name: str) -> None:
         half = f"{REMOVED_PREFIX}{name}"
@@ -158,17 +148,17 @@ class _Machined:
             )
 
     def stop(self, user: str) -> None:
-        _run.run(["systemctl", "stop", "--", _machined.unit_of(user)], timeout=180)
+        run.run(["systemctl", "stop", "--", machined.unit_of(user)], timeout=180)
 
     def start(self, user: str) -> None:
-        _run.run(["systemctl", "start", "--", _machined.unit_of(user)], timeout=180)
+        run.run(["systemctl", "start", "--", machined.unit_of(user)], timeout=180)
 
 
 def call(method: str, signature: str, *arguments: str, timeout: float = 60) -> None:
     """Have machined do something to an image, the first argument."""
     try:
-        _bus.call(_bus.MACHINED, method, signature, *arguments, timeout=timeout)
-    except _bus.CallFailed as failed:
+        bus.call(bus.MACHINED, method, signature, *arguments, timeout=timeout)
+    except bus.CallFailed as failed:
         raise Failure(
             f"machined refused {method} of image {arguments[0]}: {failed.message}"
         ) from None
@@ -176,14 +166,14 @@ def call(method: str, signature: str, *arguments: str, timeout: float = 60) -> N
 
 def limit_of(name: str) -> t.Optional[int]:
     """The most that an image may take, or nothing when there is no limit."""
-    path = _bus.object_path(_IMAGE_PATHS, name)
-    found = _bus.properties(_bus.MACHINED, "Limit", path=path, interface=_IMAGE_INTERFACE)
+    path = bus.object_path(_IMAGE_PATHS, name)
+    found = bus.properties(bus.MACHINED, "Limit", path=path, interface=_IMAGE_INTERFACE)
     limit = t.cast("int", found["Limit"])
-    return None if limit >= _machined.UNKNOWN else limit
+    return None if limit >= machined.UNKNOWN else limit
 
 
 def _is_subvolume(path: str) -> bool:
-    return _provenance.identity_of(path).startswith("subvolume:")
+    return provenance.identity_of(path).startswith("subvolume:")
 
 
 # --- directories ----------------------------------------------------------------------------
@@ -192,7 +182,7 @@ def _is_subvolume(path: str) -> bool:
 class _Directories:
     """Images of a class that machined does not know."""
 
-    unfinished: tuple[str, ...] = (_transfer.STAGING,)
+    unfinished: tuple[str, ...] = (transfer.STAGING,)
 
     def __init__(self, kind: ImageClass) -> None:
         self.kind = kind
@@ -218,9 +208,9 @@ class _Directories:
         return _attached() if self.kind is PORTABLE else self._merged()
 
     def _merged(self) -> dict[str, str]:
-        if not _run.find(self._program):
+        if not run.find(self._program):
             return {}
-        said = _run.run([self._program, "--json=short", "status"]).stdout
+        said = run.run([self._program, "--json=short", "status"]).stdout
         return merged(json.loads(said))
 
     @property
@@ -241,9 +231,9 @@ class _Directories:
             return {}
         for place in self.kind.release:
             try:
-                path = _files.inside(image.path, place.format(name=image.name))
+                path = files.inside(image.path, place.format(name=image.name))
                 # Whoever made the image may have put a pipe there.
-                text = _files.read(path) if os.path.isfile(path) else None
+                text = files.read(path) if os.path.isfile(path) else None
             except (OSError, Failure):
                 continue
             if text is not None:
@@ -252,19 +242,19 @@ class _Directories:
 
     def remove(self, name: str) -> None:
         image = self._present(name)
-        aside = _transfer.staging_of(self.kind.key(name), self.kind.root)
+        aside = transfer.staging_of(self.kind.key(name), self.kind.root)
         # What is under a name that systemd does not take for an image may go slowly.
-        _trees.make_writable(image.path)
+        trees.make_writable(image.path)
         os.makedirs(aside, mode=0o700, exist_ok=True)
         os.rename(image.path, os.path.join(aside, "old"))
         self.clear(name)
 
     def clear(self, name: str) -> None:
-        _transfer.sweep(self.kind.key(name), self.kind.root)
+        transfer.sweep(self.kind.key(name), self.kind.root)
 
     def set_read_only(self, name: str, wanted: bool) -> None:
         image = self._present(name)
-        _trees.set_read_only(os.path.realpath(image.path), image.type, wanted)
+        trees.set_read_only(os.path.realpath(image.path), image.type, wanted)
 
     def _present(self, name: str) -> Image:
         image = self.find(name)
@@ -276,7 +266,7 @@ class _Directories:
         """What is merged stays so until the new one is."""
 
     def start(self, user: str) -> None:
-        _run.run([self._program, "refresh"], timeout=180)
+        run.run([self._program, "refresh"], timeout=180)
 
 
 def images_in(directory: str, kind: ImageClass) -> list[Image]:
@@ -315,7 +305,7 @@ def _look_at(path: str, real: str, kind: ImageClass) -> t.Optional[Image]:
     return Image(
         name=name,
         type=what,
-        read_only=_trees.is_read_only(real, what),
+        read_only=trees.is_read_only(real, what),
         created=0 if what == "block" else _born(real),
         modified=modified,
         usage=usage,
@@ -363,7 +353,7 @@ def merged(hierarchies: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:
 
 def _attached() -> dict[str, str]:
     """Portable services that are attached, and how."""
-    if not _transfer.find_program("systemd-portabled"):
+    if not transfer.find_program("systemd-portabled"):
         return {}
-    (rows,) = _bus.call(_bus.PORTABLED, "ListImages")
+    (rows,) = bus.call(bus.PORTABLED, "ListImages")
     return {row[0]: row[6] for row in rows if row[6] not in _DETACHED}

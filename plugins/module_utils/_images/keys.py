@@ -11,9 +11,9 @@ import os
 import tempfile
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _openpgp, _verify
-from ansible_collections.nspawn.machined.plugins.module_utils._openpgp import Key
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Plan, Step
+from .._core.plan import Plan, Step
+from . import openpgp, verify
+from .openpgp import Key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,23 +38,23 @@ def wanted(keys: t.Sequence[str], state: str, exclusive: bool) -> Wanted:
     found = [
         key
         for number, text in enumerate(keys, 1)
-        for key in _openpgp.armored_keys(text, f"keys: number {number}")
+        for key in openpgp.armored_keys(text, f"keys: number {number}")
     ]
     return Wanted(tuple(found), state, exclusive)
 
 
 def snapshot() -> Snapshot:
-    own = [path for path in _verify.KEYRINGS if path.startswith("/etc/")]
+    own = [path for path in verify.KEYRINGS if path.startswith("/etc/")]
     # Every version up to 262 reads the name with .gpg, unless there is one with .pgp.
     path = next((path for path in own if os.path.exists(path)), own[-1])
-    vendor = next((p for p in _verify.KEYRINGS if p not in own and os.path.exists(p)), None)
+    vendor = next((p for p in verify.KEYRINGS if p not in own and os.path.exists(p)), None)
     return Snapshot(path, _read(path), (_read(vendor) if vendor else None) or ())
 
 
 def _read(path: str) -> t.Optional[tuple[Key, ...]]:
     try:
         with open(path, "rb") as stream:
-            return tuple(_openpgp.ring_keys(stream.read(), path))
+            return tuple(openpgp.ring_keys(stream.read(), path))
     except FileNotFoundError:
         return None
 
@@ -62,11 +62,11 @@ def _read(path: str) -> t.Optional[tuple[Key, ...]]:
 def plan(seen: Snapshot, image_keys: Wanted) -> Plan:
     ring = seen.vendor if seen.ring is None else seen.ring
     if image_keys.state == "absent":
-        then = _openpgp.without(ring, image_keys.keys)
+        then = openpgp.without(ring, image_keys.keys)
     elif image_keys.exclusive:
-        then = _openpgp.merged([], image_keys.keys)
+        then = openpgp.merged([], image_keys.keys)
     else:
-        then = _openpgp.merged(ring, image_keys.keys)
+        then = openpgp.merged(ring, image_keys.keys)
     now = None if seen.ring is None else list(seen.ring)
     if then == (list(seen.vendor) if now is None else now):
         return ()

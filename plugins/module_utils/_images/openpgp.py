@@ -18,7 +18,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
 
 _PUBLIC_KEY = 6
 _SECRET_KEYS = (5, 7)

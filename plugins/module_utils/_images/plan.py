@@ -4,7 +4,7 @@
 
 """What is to be done so that the images of a host are as they are wanted.
 
-Private to the collection. Pure: from what was seen and what is wanted to a plan. C(_images)
+Private to the collection. Pure: from what was seen and what is wanted to a plan. C(_images.seen)
 looks and acts.
 """
 
@@ -13,24 +13,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images_class,
-    _machined,
-    _sources,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import MACHINE
-from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
-    NO_LIMIT,
-    Wanted,
-    check_all,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    ordered,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
+from .._core.plan import Failure, Plan, Step, ordered
+from .._systemd import image_classes, machined
+from .._systemd.image_classes import MACHINE
+from . import sources as images_sources
+from .provenance import Provenance
+from .wanted import NO_LIMIT, Wanted, check_all
 
 # --- what was seen --------------------------------------------------------------------------
 
@@ -56,11 +44,11 @@ class Snapshot:
     """The host as it is, as far as the wanted images are concerned; all of them by key."""
 
     version: int
-    images: t.Mapping[str, _machined.Image]
+    images: t.Mapping[str, machined.Image]
     identities: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     records: t.Mapping[str, Provenance] = dataclasses.field(default_factory=dict)
     """Only those that speak for the image that is there."""
-    sources: t.Mapping[str, _sources.Source] = dataclasses.field(default_factory=dict)
+    sources: t.Mapping[str, images_sources.Source] = dataclasses.field(default_factory=dict)
     problems: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Why a source could not be looked at."""
     used_by: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -114,7 +102,7 @@ def _drift_of_clone(image: Wanted, record: Provenance, seen: Snapshot) -> t.Opti
     return f"{image.clone_from} has been replaced since it was cloned"
 
 
-def _drift_of_source(source: _sources.Source, record: Provenance) -> t.Optional[str]:
+def _drift_of_source(source: images_sources.Source, record: Provenance) -> t.Optional[str]:
     """Compare the most telling thing that both know; another size is another file in any case."""
     if source.digest is not None:
         return None if source.digest == record.digest else "it was built anew since"
@@ -239,16 +227,16 @@ def _make(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
     )
 
 
-def _readable(image: Wanted, seen: Snapshot) -> _sources.Source:
+def _readable(image: Wanted, seen: Snapshot) -> images_sources.Source:
     problem = seen.problems.get(image.key)
     if problem:
         raise Failure(f"image {image.key}: {problem}")
     source = seen.sources[image.key]
-    _sources.check_readable(source, seen.version)
+    images_sources.check_readable(source, seen.version)
     return source
 
 
-def _shown(source: _sources.Source) -> dict[str, t.Any]:
+def _shown(source: images_sources.Source) -> dict[str, t.Any]:
     shown = {
         "source": source.location,
         "format": source.format,
@@ -308,7 +296,7 @@ def _parent_steps(parent: str) -> frozenset[str]:
 
 
 def _replace(
-    image: Wanted, seen: Snapshot, there: _machined.Image, renewed: t.AbstractSet[str]
+    image: Wanted, seen: Snapshot, there: machined.Image, renewed: t.AbstractSet[str]
 ) -> Step:
     reason = drift(image, seen, renewed) or ""
     # What is built has no such word: its force is about building.
@@ -352,7 +340,7 @@ def _replace(
     )
 
 
-def _kept(image: Wanted, seen: Snapshot, there: _machined.Image) -> dict[str, t.Any]:
+def _kept(image: Wanted, seen: Snapshot, there: machined.Image) -> dict[str, t.Any]:
     """What the new image must be because it is wanted so, or because the old one is."""
     limit = seen.limits.get(image.key) if image.limit is None else image.limit
     kept: dict[str, t.Any] = {}
@@ -377,7 +365,7 @@ def _rename(image: Wanted, old: str, seen: Snapshot) -> Step:
     pieces = seen.pieces.get(old, Pieces())
     # A machine's name may be less than an image's; whoever is enabled is a machine.
     if pieces.enabled:
-        _machined.check_name(image.name)
+        machined.check_name(image.name)
     return Step(
         "rename image",
         image.name,
@@ -411,7 +399,7 @@ def _finish_rename(image: Wanted, seen: Snapshot) -> list[Step]:
 def _properties(
     image: Wanted,
     seen: Snapshot,
-    there: t.Optional[_machined.Image],
+    there: t.Optional[machined.Image],
     steps: t.Sequence[Step],
 ) -> list[Step]:
     before = frozenset(step.identity for step in steps)
@@ -469,7 +457,7 @@ def _size_shown(size: t.Optional[int]) -> t.Union[int, str]:
 def _read_only(
     image: Wanted,
     seen: Snapshot,
-    there: t.Optional[_machined.Image],
+    there: t.Optional[machined.Image],
     made: bool,
     before: frozenset[str],
 ) -> list[Step]:
@@ -506,7 +494,7 @@ def _refuse_too_old(image: Wanted, seen: Snapshot) -> None:
         )
 
 
-def _refuse_elsewhere(image: Wanted, there: _machined.Image) -> None:
+def _refuse_elsewhere(image: Wanted, there: machined.Image) -> None:
     """What machined does not do for us is done in one directory alone."""
     directory = there.path.rpartition("/")[0]
     if image.kind is not MACHINE and directory != image.kind.root:
@@ -519,7 +507,7 @@ def _refuse_elsewhere(image: Wanted, there: _machined.Image) -> None:
 def _refuse_when_used(key: str, seen: Snapshot, done: str, way_out: str = "") -> None:
     user = seen.used_by.get(key)
     if user is not None:
-        kind = _images_class.split(key)[0]
+        kind = image_classes.split(key)[0]
         raise Failure(
             f"image {key} cannot be {done} while {kind.use.format(user=user)}. "
             f"{kind.way_out}{way_out}"
@@ -535,7 +523,9 @@ def to_upload(steps: Plan) -> list[str]:
     return [
         name
         for name, source in sources
-        if isinstance(source, _sources.Source) and source.kind == "upload" and source.file is None
+        if isinstance(source, images_sources.Source)
+        and source.kind == "upload"
+        and source.file is None
     ]
 
 
@@ -544,7 +534,7 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
     said = []
     for step in steps:
         source = step.arguments.get("source")
-        if not isinstance(source, _sources.Source) or source.kind != "url":
+        if not isinstance(source, images_sources.Source) or source.kind != "url":
             continue
         if source.verified == "none" and source.file is None:
             said.append(

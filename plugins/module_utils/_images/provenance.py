@@ -19,17 +19,11 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _images_class,
-    _memory,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    MACHINE,
-    ImageClass,
-)
+from .._core import files, memory
+from .._systemd import image_classes
+from .._systemd.image_classes import MACHINE, ImageClass
 
-DIRECTORY = _memory.of("images")
+DIRECTORY = memory.of("images")
 
 # From linux/btrfs.h and linux/fs.h; both need no privilege.
 _BTRFS_IOC_INO_LOOKUP = 0xD0009412
@@ -169,20 +163,20 @@ def begun(key: str) -> t.Optional[Provenance]:
 
 def take_back(key: str) -> None:
     """Forget what an image was to become: it has done so, or never will."""
-    _files.remove_unfinished(_file(key, "json"))
-    _memory.forget(_file(key, "next"))
+    files.remove_unfinished(_file(key, "json"))
+    memory.forget(_file(key, "next"))
 
 
 def forget(key: str) -> None:
     take_back(key)
-    _memory.forget(_file(key, "json"))
+    memory.forget(_file(key, "json"))
 
 
 def names(kind: ImageClass = MACHINE) -> dict[str, bool]:
     """The images of a class that something is said of, and whether all of that is finished."""
     found: dict[str, bool] = {}
     for file in _listed(kind):
-        said = _files.finished_name(file)
+        said = files.finished_name(file)
         name, _dot, ending = said.rpartition(".")
         key = kind.key(name)
         found[key] = found.get(key, True) and (said, ending) == (file, "json")
@@ -198,7 +192,7 @@ def rename(old: str, new: str) -> None:
 
 
 def _file(key: str, ending: str) -> str:
-    kind, name = _images_class.split(key)
+    kind, name = image_classes.split(key)
     return os.path.join(_directory(kind), f"{name}.{ending}")
 
 
@@ -227,4 +221,4 @@ def _load(path: str) -> t.Optional[Provenance]:
 
 def _write(path: str, record: Provenance) -> None:
     text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True)
-    _memory.write(path, text, durable=False)
+    memory.write(path, text, durable=False)

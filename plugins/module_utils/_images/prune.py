@@ -11,8 +11,8 @@ import fnmatch
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, Step
+from .._core.plan import Failure, Plan, Step
+from .._systemd.machined import Image
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 # How importd calls the copies that it keeps of what it pulls.

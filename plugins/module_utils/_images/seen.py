@@ -13,35 +13,25 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus,
-    _images_class,
-    _images_keepers,
-    _images_plan,
-    _images_prune,
-    _images_wanted,
-    _machined,
-    _provenance,
-    _sources,
-    _transfer,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    MACHINE,
-    ImageClass,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import Pieces, Snapshot
-from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import Wanted
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
+from .._systemd import bus, image_classes, machined
+from .._systemd.image_classes import MACHINE, ImageClass
+from . import keepers, provenance, prune, transfer
+from . import plan as images_plan
+from . import sources as images_sources
+from . import wanted as images_wanted
+from .plan import Pieces, Snapshot
+from .wanted import Wanted
 
 # The plan's own part, so that other rooms need to know only this one.
-wanted = _images_wanted.wanted
-plan = _images_plan.plan
-clone_step = _images_plan.clone_step
+wanted = images_wanted.wanted
+plan = images_plan.plan
+clone_step = images_plan.clone_step
 
 SYSTEM_DIRECTORY = "/etc/systemd/system"
 MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")
 
-Keys = t.Mapping[str, _machined.Image]
+Keys = t.Mapping[str, machined.Image]
 
 
 # --- looking --------------------------------------------------------------------------------
@@ -51,7 +41,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
     """Read what the plan for these images needs to know."""
     kinds = sorted({image.kind for image in images}, key=lambda kind: kind.name)
     owed: dict[str, t.Mapping[str, t.Any]] = collections.defaultdict(dict)
-    there: dict[str, _machined.Image] = {}
+    there: dict[str, machined.Image] = {}
     for kind in kinds:
         owed.update(_owed(kind))
         there.update(_there(kind, owed))
@@ -64,7 +54,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         if _may_disturb(own, there):
             used.update(_used(kind, there, owed))
     return Snapshot(
-        version=_machined.systemd_version(),
+        version=machined.systemd_version(),
         images=there,
         identities=identities,
         records=records,
@@ -72,7 +62,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         problems=problems,
         used_by=used,
         limits=_limits(images, there, owed),
-        btrfs=_provenance.is_btrfs(_machined.MACHINES_DIRECTORY),
+        btrfs=provenance.is_btrfs(machined.MACHINES_DIRECTORY),
         pieces={
             image.rename_from: pieces_of(image.rename_from) for image in images if image.rename_from
         },
@@ -82,7 +72,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
 
 def _there(
     kind: ImageClass, owed: t.Mapping[str, t.Mapping[str, t.Any]]
-) -> dict[str, _machined.Image]:
+) -> dict[str, machined.Image]:
     """The images of a class by their keys, read-only also where a killed run has left it away."""
     return {
         key: dataclasses.replace(image, read_only=True) if "read_only" in owed[key] else image
@@ -90,26 +80,24 @@ def _there(
     }
 
 
-def _images_of(kind: ImageClass) -> dict[str, _machined.Image]:
-    return {kind.key(name): image for name, image in _images_keepers.of(kind).images().items()}
+def _images_of(kind: ImageClass) -> dict[str, machined.Image]:
+    return {kind.key(name): image for name, image in keepers.of(kind).images().items()}
 
 
-def find(key: str) -> t.Optional[_machined.Image]:
+def find(key: str) -> t.Optional[machined.Image]:
     """The image that has this key now; nothing when there is none."""
-    kind, name = _images_class.split(key)
-    return _images_keepers.of(kind).find(name)
+    kind, name = image_classes.split(key)
+    return keepers.of(kind).find(name)
 
 
 def _identities(there: Keys) -> dict[str, str]:
-    return {key: _provenance.identity_of(image.path) for key, image in there.items()}
+    return {key: provenance.identity_of(image.path) for key, image in there.items()}
 
 
-def _records(
-    kind: ImageClass, identities: t.Mapping[str, str]
-) -> dict[str, _provenance.Provenance]:
+def _records(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, provenance.Provenance]:
     found = {}
-    for key, some in _provenance.records(kind).items():
-        record = _provenance.matching(some, identities[key]) if key in identities else None
+    for key, some in provenance.records(kind).items():
+        record = provenance.matching(some, identities[key]) if key in identities else None
         if record:
             found[key] = record
     return found
@@ -131,8 +119,8 @@ def _may_disturb(images: t.Sequence[Wanted], there: Keys) -> bool:
 def _owed(kind: ImageClass) -> dict[str, t.Mapping[str, t.Any]]:
     """What images must become, or be again, because a run was killed while it replaced them."""
     found = {}
-    for key, finished in _provenance.names(kind).items():
-        begun = None if finished else _provenance.begun(key)
+    for key, finished in provenance.names(kind).items():
+        begun = None if finished else provenance.begun(key)
         if begun:
             found[key] = begun.owed
     return found
@@ -147,10 +135,10 @@ def _used(
     used = {
         key: debt["start"]
         for key, debt in (owed or {}).items()
-        if "start" in debt and _images_class.split(key)[0] is kind
+        if "start" in debt and image_classes.split(key)[0] is kind
     }
     own = {image.name: image for image in there.values() if image.image_class == kind.name}
-    for name, user in _images_keepers.of(kind).users(own).items():
+    for name, user in keepers.of(kind).users(own).items():
         used[kind.key(name)] = user
     return used
 
@@ -163,7 +151,7 @@ def _limits(
     """The limits that shall be changed, and those that a replacement shall keep."""
     subvolumes = {name for name, image in there.items() if image.type == "subvolume"}
     return {
-        image.key: owed[image.key].get("limit") or _images_keepers.limit_of(image.name)
+        image.key: owed[image.key].get("limit") or keepers.limit_of(image.name)
         for image in images
         if image.kind is MACHINE
         and (image.limit is not None or image.update)
@@ -175,16 +163,16 @@ def pieces_of(name: str) -> Pieces:
     return Pieces(
         enabled=os.path.lexists(wants_path(name)),
         drop_ins=os.path.isdir(drop_ins_path(name)),
-        record=name in _provenance.records(),
+        record=name in provenance.records(),
     )
 
 
 def wants_path(name: str) -> str:
-    return os.path.join(MACHINES_WANTS, _machined.unit_of(name))
+    return os.path.join(MACHINES_WANTS, machined.unit_of(name))
 
 
 def drop_ins_path(name: str) -> str:
-    return os.path.join(SYSTEM_DIRECTORY, f"{_machined.unit_of(name)}.d")
+    return os.path.join(SYSTEM_DIRECTORY, f"{machined.unit_of(name)}.d")
 
 
 def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
@@ -195,23 +183,23 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
         entries = []
     hidden = {
         kind.key(entry[len(prefix) :])
-        for prefix in _images_keepers.of(kind).unfinished
+        for prefix in keepers.of(kind).unfinished
         for entry in entries
         if entry.startswith(prefix)
     }
-    finished = _provenance.names(kind)
+    finished = provenance.names(kind)
     said = {key for key in finished if not finished[key] or key not in there}
-    return frozenset(key for key in hidden | said if not _transfer.is_locked(key))
+    return frozenset(key for key in hidden | said if not transfer.is_locked(key))
 
 
 def _look_at_sources(
     images: t.Sequence[Wanted],
-    records: t.Mapping[str, _provenance.Provenance],
+    records: t.Mapping[str, provenance.Provenance],
     there: Keys,
-) -> tuple[dict[str, _sources.Source], dict[str, str]]:
+) -> tuple[dict[str, images_sources.Source], dict[str, str]]:
     """Look at all sources side by side; what cannot be reached is a problem, not yet an error."""
     looked = [image for image in images if image.url is not None or image.path is not None]
-    sources: dict[str, _sources.Source] = {}
+    sources: dict[str, images_sources.Source] = {}
     problems: dict[str, str] = {}
     if not looked:
         return sources, problems
@@ -229,31 +217,33 @@ def _look_at_sources(
     return sources, problems
 
 
-def _look(image: Wanted, record: t.Optional[_provenance.Provenance]) -> _sources.Source:
+def _look(image: Wanted, record: t.Optional[provenance.Provenance]) -> images_sources.Source:
     if image.url is not None:
-        return _sources.of_url(image.url, image.format, image.verification, image.checksum)
+        return images_sources.of_url(image.url, image.format, image.verification, image.checksum)
     if image.upload is not None:
-        return _sources.of_upload(image.path or "", image.format, image.checksum, image.upload)
-    source = _sources.of_path(image.path or "", image.format, image.checksum)
+        return images_sources.of_upload(
+            image.path or "", image.format, image.checksum, image.upload
+        )
+    source = images_sources.of_path(image.path or "", image.format, image.checksum)
     if image.digest is not None:
         return dataclasses.replace(source, kind="mkosi", digest=image.digest)
     touched = record and record.checksum and record.last_modified != source.last_modified
     if touched and source.format != "directory" and not source.checksum and source.file:
         # Another time, perhaps the same contents: only now is it worth reading all of it.
-        return dataclasses.replace(source, checksum=_sources.checksum_of(source.file))
+        return dataclasses.replace(source, checksum=images_sources.checksum_of(source.file))
     return source
 
 
-def prune_snapshot() -> _images_prune.Snapshot:
+def prune_snapshot() -> prune.Snapshot:
     """Read what says which images may go."""
-    there = _machined.images()
+    there = machined.images()
     identities = _identities(there)
     used = _used(MACHINE, there)
     needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
     for name in there:
         if os.path.lexists(wants_path(name)):
             needed.setdefault(name, "its machine is enabled to start at boot")
-    return _images_prune.Snapshot(
+    return prune.Snapshot(
         now=time.time(),
         images=there,
         hidden=_hidden(),
@@ -262,15 +252,15 @@ def prune_snapshot() -> _images_prune.Snapshot:
     )
 
 
-def _hidden() -> dict[str, _machined.Image]:
-    if not _machined.is_installed():
+def _hidden() -> dict[str, machined.Image]:
+    if not machined.is_installed():
         return {}
-    (rows,) = _bus.call(_bus.MACHINED, "ListImages")
+    (rows,) = bus.call(bus.MACHINED, "ListImages")
     found = {}
     for name, kind, read_only, created, modified, usage, _object in rows:
         if name.startswith(".") and name != ".host":
-            path = _machined.image_path(name, kind)
-            found[name] = _machined.Image(name, kind, read_only, created, modified, usage, path)
+            path = machined.image_path(name, kind)
+            found[name] = machined.Image(name, kind, read_only, created, modified, usage, path)
     return found
 
 
@@ -278,7 +268,7 @@ def _hidden() -> dict[str, _machined.Image]:
 
 
 def told(
-    image: t.Optional[_machined.Image], record: t.Optional[_provenance.Provenance]
+    image: t.Optional[machined.Image], record: t.Optional[provenance.Provenance]
 ) -> t.Optional[dict[str, t.Any]]:
     """An image as modules return it; nothing when there is none."""
     if image is None:
@@ -291,7 +281,7 @@ def told(
     }
 
 
-def _told_record(record: _provenance.Provenance) -> dict[str, t.Any]:
+def _told_record(record: provenance.Provenance) -> dict[str, t.Any]:
     fields = dataclasses.asdict(record)
     del fields["identity"], fields["parent"], fields["owed"]
     return {**fields, "names": list(record.names)}
@@ -299,11 +289,11 @@ def _told_record(record: _provenance.Provenance) -> dict[str, t.Any]:
 
 def tell(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
     """Images as they are now, in the order of the keys."""
-    there: dict[str, _machined.Image] = {}
-    for kind in {_images_class.split(key)[0] for key in keys}:
+    there: dict[str, machined.Image] = {}
+    for kind in {image_classes.split(key)[0] for key in keys}:
         there.update(_images_of(kind))
     return [
-        told(there.get(key), _provenance.read(key, there[key].path) if key in there else None)
+        told(there.get(key), provenance.read(key, there[key].path) if key in there else None)
         for key in keys
     ]
 
@@ -312,7 +302,7 @@ def inspect(
     names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE
 ) -> list[dict[str, t.Any]]:
     """All that is known of these images of a class, or of all; what is not there is left out."""
-    keeper = _images_keepers.of(kind)
+    keeper = keepers.of(kind)
     there = _images_of(kind)
     keys = sorted(there) if names is None else [kind.key(name) for name in names]
     chosen = [key for key in keys if key in there]

@@ -26,8 +26,9 @@ import urllib.parse
 import urllib.request
 import zlib
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _run, _verify
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import run
+from .._core.plan import Failure
+from . import verify as images_verify
 
 STALL_TIMEOUT = 30
 HEAD_SIZE = 64 * 1024
@@ -133,7 +134,7 @@ def _settle_format(
 
 def check_readable(source: Source, version: int) -> None:
     """Refuse a compression that nobody on this host can read, before anything is fetched."""
-    if source.compression != "zst" or reads_zstd(version) or _run.find("zstd"):
+    if source.compression != "zst" or reads_zstd(version) or run.find("zstd"):
         return
     raise Failure(
         f"{source.location} is compressed with Zstandard, which systemd {version} on this host "
@@ -348,7 +349,7 @@ def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str])
     if wanted_format == "auto" and not known_format:
         head = fetch_small(url, HEAD_SIZE, whole=False)
         compression = compression_of(head)
-    expected, verified = _verify.expectation(url, verify, checksum, fetch_small)
+    expected, verified = images_verify.expectation(url, verify, checksum, fetch_small)
     length = headers.get("Content-Length", "")
     return Source(
         kind="url",
@@ -365,7 +366,7 @@ def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str])
 
 def _of_file_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str]) -> Source:
     path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-    expected, verified = _verify.expectation(url, verify, checksum, fetch_small)
+    expected, verified = images_verify.expectation(url, verify, checksum, fetch_small)
     found = of_path(path, wanted_format, expected)
     return dataclasses.replace(found, kind="url", location=url, verified=verified)
 

@@ -33,14 +33,10 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images_class,
-    _progress,
-    _run,
-    _sources,
-    _trees,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import progress, run, trees
+from .._core.plan import Failure
+from .._systemd import image_classes
+from . import sources
 
 STAGING = ".#nspawn-machined."
 LOCKS = "/run/nspawn.machined/locks"
@@ -94,7 +90,7 @@ class Stage:
 
     @property
     def name(self) -> str:
-        return _images_class.split(self.key)[1]
+        return image_classes.split(self.key)[1]
 
     @property
     def directory(self) -> str:
@@ -102,7 +98,7 @@ class Stage:
 
 
 def staging_of(key: str, root: str) -> str:
-    return os.path.join(root, f"{STAGING}{_images_class.split(key)[1]}")
+    return os.path.join(root, f"{STAGING}{image_classes.split(key)[1]}")
 
 
 @contextlib.contextmanager
@@ -110,7 +106,7 @@ def stage(key: str, root: str) -> t.Iterator[Stage]:
     """An empty place for an image, taken away again in the end, whatever happened."""
     with locked(key) as lock:
         place = Stage(key, root, lock)
-        _trees.remove(place.directory)
+        trees.remove(place.directory)
         # As importd makes it: what is setuid in an image is not for the users of the host.
         os.makedirs(root, mode=0o700, exist_ok=True)
         os.mkdir(place.directory, mode=0o700)
@@ -122,7 +118,7 @@ def stage(key: str, root: str) -> t.Iterator[Stage]:
 
 def sweep(key: str, root: str) -> None:
     """Remove what is or was being made for an image."""
-    _trees.remove(staging_of(key, root))
+    trees.remove(staging_of(key, root))
 
 
 @contextlib.contextmanager
@@ -150,7 +146,7 @@ def locked(key: str, patience: float = LOCK_PATIENCE) -> t.Iterator[int]:
 
 
 def _lock_of(key: str) -> str:
-    kind, name = _images_class.split(key)
+    kind, name = image_classes.split(key)
     return os.path.join(f"{LOCKS}{kind.mark}", name)
 
 
@@ -177,8 +173,8 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def make(
-    source: _sources.Source, place: Stage, version: int, timeout: float
-) -> tuple[str, _sources.Source]:
+    source: sources.Source, place: Stage, version: int, timeout: float
+) -> tuple[str, sources.Source]:
     """Make an image from a source; return its path and what the source really was.
 
     Whatever the source was expected to be is checked here: an image that this function
@@ -190,13 +186,13 @@ def make(
     if directory or _may_share_extents(source):
         words = ["run" if directory else "raw", source.file or "", _STAGED]
         # Nobody counts what it copies; that it goes on is all that can be shown.
-        with _progress.Phases(verb, place.key):
+        with progress.Phases(verb, place.key):
             _systemd_import(
                 words, "import-fs" if directory else "import", source.location, place, deadline
             )
         found = source
     else:
-        with _progress.Meter(verb, place.key, source.size) as meter:
+        with progress.Meter(verb, place.key, source.size) as meter:
             found = _stream(source, place, version, deadline, meter)
     for path in (os.path.join(place.directory, name) for name in (_STAGED, f"{_STAGED}.raw")):
         if os.path.lexists(path):
@@ -204,7 +200,7 @@ def make(
     raise Failure(f"systemd-import made nothing of {source.location}")
 
 
-def _may_share_extents(source: _sources.Source) -> bool:
+def _may_share_extents(source: sources.Source) -> bool:
     """A raw file of the same file system is then copied in no time and takes no space."""
     plain = source.format == "raw" and source.compression == "none"
     return plain and source.file is not None and source.checksum is None
@@ -234,15 +230,15 @@ def _systemd_import(
     place: Stage,
     deadline: Deadline,
     stdin: t.Optional[int] = None,
-) -> _run.Result:
+) -> run.Result:
     argv = [program(f"systemd-{tool}"), f"--image-root={place.directory}", "--btrfs-quota=no"]
     room = _Room(place.root)
     try:
         with room:
-            return _run.run(
+            return run.run(
                 [*argv, "--", *words], stdin=stdin, timeout=deadline.left(), keep=[place.lock]
             )
-    except _run.CommandFailed as failed:
+    except run.CommandFailed as failed:
         deadline.left()  # a program that was ended because of it has nothing to say
         raise Failure(
             f"systemd-{tool} could not make image {place.key} of {source}: "
@@ -286,7 +282,7 @@ class _Room:
         self._look()
 
 
-def _reason(result: _run.Result, root: str, room: _Room) -> str:
+def _reason(result: run.Result, root: str, room: _Room) -> str:
     """What the program said, without what it says when all goes well."""
     usual = (
         "Importing ",
@@ -306,14 +302,14 @@ def _reason(result: _run.Result, root: str, room: _Room) -> str:
 
 
 def _stream(
-    source: _sources.Source,
+    source: sources.Source,
     place: Stage,
     version: int,
     deadline: Deadline,
-    meter: _progress.Meter,
-) -> _sources.Source:
+    meter: progress.Meter,
+) -> sources.Source:
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
-    convert = source.compression == "zst" and not _sources.reads_zstd(version)
+    convert = source.compression == "zst" and not sources.reads_zstd(version)
     with contextlib.ExitStack() as stack:
         stream, source = _opened(source, stack, deadline)
         meter.total = source.size
@@ -325,7 +321,7 @@ def _stream(
             argv = ["zstd", "-dcq"]
             consumers.append(
                 pool.submit(
-                    _run.run,
+                    run.run,
                     argv,
                     stdin=read,
                     stdout=into,
@@ -365,12 +361,12 @@ def _stream(
 
 
 def _opened(
-    source: _sources.Source, stack: contextlib.ExitStack, deadline: Deadline
-) -> tuple[Stream, _sources.Source]:
+    source: sources.Source, stack: contextlib.ExitStack, deadline: Deadline
+) -> tuple[Stream, sources.Source]:
     if source.file is not None:
         return stack.enter_context(open(source.file, "rb")), source
-    patience = min(_sources.STALL_TIMEOUT, deadline.left())
-    response = stack.enter_context(_sources.open_url(source.location, timeout=patience))
+    patience = min(sources.STALL_TIMEOUT, deadline.left())
+    response = stack.enter_context(sources.open_url(source.location, timeout=patience))
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None
     if size is None and not response.chunked and not source.checksum:
@@ -388,11 +384,11 @@ def _opened(
 
 
 def _pump(
-    source: _sources.Source,
+    source: sources.Source,
     stream: Stream,
     write: int,
     deadline: Deadline,
-    meter: _progress.Meter,
+    meter: progress.Meter,
 ) -> str:
     digest = hashlib.sha256()
     count = 0
@@ -439,7 +435,7 @@ def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
         except FileExistsError:
             raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
         return final
-    _trees.make_writable(old)
+    trees.make_writable(old)
     if old == final:
         _exchange(made, final, os.path.join(place.directory, "old"))
     else:

@@ -16,8 +16,8 @@ import tempfile
 import typing as t
 import urllib.parse
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _run
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import run
+from .._core.plan import Failure
 
 SUMS = "SHA256SUMS"
 SIGNATURES = (f"{SUMS}.gpg", f"{SUMS}.asc", f"{SUMS}.sign")
@@ -123,15 +123,15 @@ def _fetch_signature(url: str, fetch: Fetch) -> bytes:
 
 def _gpg(keyring: str, home: str, signature: str, data: str) -> t.Optional[str]:
     """What is wrong with a signature; nothing when a key of the ring made it."""
-    if _run.find("gpgv"):
+    if run.find("gpgv"):
         argv = ["gpgv", "--homedir", home, "--keyring", keyring]
-    elif _run.find("gpg"):
+    elif run.find("gpg"):
         argv = ["gpg", "--no-options", "--no-default-keyring", "--batch", "--homedir", home]
         argv += ["--no-auto-key-locate", "--no-auto-check-trustdb", "--trust-model=always"]
         argv += ["--keyring", keyring, "--verify"]
     else:
         return "neither gpgv nor gpg is installed on this host; install one of them"
-    result = _run.run(
+    result = run.run(
         [*argv, "--status-fd", "1", "--", signature, data]
         if "--verify" not in argv
         else [*argv[:-1], "--status-fd", "1", "--verify", "--", signature, data],

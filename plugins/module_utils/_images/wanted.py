@@ -12,23 +12,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images_class,
-    _machined,
-    _sources,
-    _verify,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
-    MACHINE,
-    ImageClass,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
+from .._systemd import image_classes, machined
+from .._systemd.image_classes import MACHINE, ImageClass
+from . import sources, verify
 
 DEFAULT_TIMEOUT = 1800
 VERIFICATIONS = ("signature", "checksum", "none")
 FORMATS = ("auto", "tar", "raw", "directory")
 SOURCES = ("url", "path", "clone_from", "rename_from")
-NO_LIMIT = _machined.UNKNOWN
+NO_LIMIT = machined.UNKNOWN
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 
@@ -59,7 +52,7 @@ class Wanted:
 
     @property
     def kind(self) -> ImageClass:
-        return _images_class.CLASSES[self.image_class]
+        return image_classes.CLASSES[self.image_class]
 
     @property
     def key(self) -> str:
@@ -86,7 +79,7 @@ def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
     if "limit" in given:
         given["limit"] = size_of(str(given["limit"]))
     if "checksum" in given:
-        given["checksum"] = _verify.check_literal(given["checksum"])
+        given["checksum"] = verify.check_literal(given["checksum"])
     image = Wanted(**given)
     check(image)
     return image
@@ -94,14 +87,14 @@ def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
 
 def check(image: Wanted) -> None:
     """Refuse what cannot be meant."""
-    _machined.check_image_name(image.name)
+    machined.check_image_name(image.name)
     named = [source for source in SOURCES if getattr(image, source) is not None]
     if len(named) > 1:
         raise Failure(f"image {image.key}: {' and '.join(named)} are given; expected one source")
     if image.state == "absent" and named:
         raise Failure(f"image {image.key}: state absent takes no source, but {named[0]} is given")
     if image.url is not None:
-        _sources.check_url(image.url)
+        sources.check_url(image.url)
     if image.path is not None and not image.path.startswith("/"):
         raise Failure(f"image {image.key}: path {image.path!r} is not absolute")
     if image.checksum and not (image.url or image.path):
@@ -116,7 +109,7 @@ def check(image: Wanted) -> None:
         raise Failure(f"image {image.key}: timeout {image.timeout:g} is not above 0")
     for other in (image.clone_from, image.rename_from):
         if other is not None:
-            _machined.check_image_name(other)
+            machined.check_image_name(other)
             if other == image.name:
                 raise Failure(f"image {image.key}: its source is itself")
     if image.kind is not MACHINE:

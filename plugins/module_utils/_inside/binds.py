@@ -11,13 +11,9 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _machined, _run
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    Verbs,
-)
+from .._core import files, run
+from .._core.plan import Failure, Plan, Step, Verbs
+from .._systemd import machined
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +52,14 @@ class Snapshot:
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
-    machine = _machined.machines([wanted.machine]).get(wanted.machine)
+    machine = machined.machines([wanted.machine]).get(wanted.machine)
     if machine is None:
         raise Failure(f"{wanted.machine} does not run; only a machine that runs can be bound into")
     process = f"/proc/{machine.leader}"
     return Snapshot(
-        private_users=is_mapped(_files.read(f"{process}/uid_map") or ""),
-        inside=mounts(_files.read(f"{process}/mountinfo") or ""),
-        outside=mounts(_files.read("/proc/self/mountinfo") or ""),
+        private_users=is_mapped(files.read(f"{process}/uid_map") or ""),
+        inside=mounts(files.read(f"{process}/mountinfo") or ""),
+        outside=mounts(files.read("/proc/self/mountinfo") or ""),
         source_exists=os.path.exists(wanted.source),
     )
 
@@ -92,7 +88,7 @@ def _unescaped(path: str) -> str:
 
 
 def check(wanted: Wanted) -> Wanted:
-    _machined.check_name(wanted.machine)
+    machined.check_name(wanted.machine)
     for word, path in (("src", wanted.source), ("dest", wanted.destination)):
         if not path.startswith("/") or "\0" in path:
             raise Failure(f"{word}: {path!r}: expected an absolute path")
@@ -166,7 +162,7 @@ def _bind(step: Step) -> None:
         argv.append("--read-only")
     if wanted.mkdir:
         argv.append("--mkdir")
-    _run.run([*argv, "--", wanted.machine, wanted.source, wanted.destination])
+    run.run([*argv, "--", wanted.machine, wanted.source, wanted.destination])
 
 
 VERBS: Verbs = {"bind": _bind}

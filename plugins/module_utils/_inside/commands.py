@@ -15,8 +15,9 @@ import re
 import typing as t
 import uuid
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machined, _run
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import run as core_run
+from .._core.plan import Failure
+from .._systemd import machined
 
 # What systemd says when it could not even begin, in the place of an exit code.
 _NOT_BEGUN: t.Mapping[int, str] = {
@@ -64,15 +65,15 @@ def check(command: Command) -> None:
 # --- in a machine ---------------------------------------------------------------------------
 
 
-def run(machine: str, command: Command) -> _run.Result:
+def run(machine: str, command: Command) -> core_run.Result:
     """Run a command in a machine to its end; its exit code is the result's, whatever it is."""
     check(command)
     _check_running(machine)
     unit = f"nspawn-machined-{uuid.uuid4().hex}.service"
     argv = [*_systemd_run(machine, command, unit), "--", *escaped(_THROUGH_SHELL + command.argv)]
     try:
-        result = _run.run(argv, input=command.stdin, timeout=command.timeout, check=False)
-    except _run.CommandFailed as error:
+        result = core_run.run(argv, input=command.stdin, timeout=command.timeout, check=False)
+    except core_run.CommandFailed as error:
         if error.result.rc == -1:
             # Ending our end of it leaves the unit running in the machine.
             _stop(machine, unit)
@@ -88,8 +89,8 @@ def run(machine: str, command: Command) -> _run.Result:
 
 
 def _check_running(machine: str) -> None:
-    _machined.check_name(machine)
-    registered = _machined.registered()
+    machined.check_name(machine)
+    registered = machined.registered()
     if machine not in registered:
         there = ", ".join(sorted(registered)) or "none"
         raise Failure(f"{machine} does not run; machines that do: {there}")
@@ -112,10 +113,10 @@ def escaped(argv: t.Iterable[str]) -> list[str]:
 
 def _stop(machine: str, unit: str) -> None:
     argv = ["systemctl", f"--machine={machine}", "kill", "--signal=SIGKILL", "--", unit]
-    _run.run(argv, timeout=30, check=False)
+    core_run.run(argv, timeout=30, check=False)
 
 
-def _check_begun(machine: str, command: Command, result: _run.Result) -> None:
+def _check_begun(machine: str, command: Command, result: core_run.Result) -> None:
     if result.rc in _NOT_BEGUN and not result.stdout and not result.stderr:
         reason = _NOT_BEGUN[result.rc].format(
             chdir=command.chdir or "/", user=command.user or "root", command="/bin/sh"
@@ -134,7 +135,7 @@ def _check_begun(machine: str, command: Command, result: _run.Result) -> None:
 # --- in an image ----------------------------------------------------------------------------
 
 
-def run_in_image(image: str, command: Command, *, ephemeral: bool) -> _run.Result:
+def run_in_image(image: str, command: Command, *, ephemeral: bool) -> core_run.Result:
     """Run a command in an image that is not running, with nothing else of the machine around."""
     check(command)
     found = _find_image(image)
@@ -152,7 +153,7 @@ def run_in_image(image: str, command: Command, *, ephemeral: bool) -> _run.Resul
     if command.chdir is not None:
         argv.append(f"--chdir={command.chdir}")
     argv += [f"--setenv={name}={value}" for name, value in command.environment.items()]
-    result = _run.run(
+    result = core_run.run(
         [*argv, "--", *command.argv], input=command.stdin, timeout=command.timeout, check=False
     )
     if result.rc == 1 and "is currently busy" in result.stderr:
@@ -164,9 +165,9 @@ def run_in_image(image: str, command: Command, *, ephemeral: bool) -> _run.Resul
     return dataclasses.replace(result, argv=command.argv)
 
 
-def _find_image(name: str) -> _machined.Image:
-    _machined.check_image_name(name)
-    images = _machined.images()
+def _find_image(name: str) -> machined.Image:
+    machined.check_image_name(name)
+    images = machined.images()
     if name not in images:
         there = ", ".join(sorted(images)) or "none"
         raise Failure(f"image {name}: does not exist; there are: {there}")

@@ -15,13 +15,10 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _inside, _machined, _run
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    Verbs,
-)
+from .._core import run
+from .._core.plan import Failure, Plan, Step, Verbs
+from .._systemd import machined
+from . import commands
 
 TEMPORARY_SUFFIX = ".nspawn-machined-new"
 COPY_TIMEOUT = 3600
@@ -79,16 +76,16 @@ def snapshot(wanted: Wanted) -> tuple[Look, Look]:
 
 
 def _look_inside(machine: str, path: str) -> Look:
-    result = _inside.run(machine, _inside.Command(("sh", "-c", _LOOK, "sh", path)))
+    result = commands.run(machine, commands.Command(("sh", "-c", _LOOK, "sh", path)))
     return look_of(result, f"{machine}:{path}")
 
 
 def _look_outside(path: str) -> Look:
-    result = _run.run(["sh", "-c", _LOOK, "sh", path], check=False, timeout=COPY_TIMEOUT)
+    result = run.run(["sh", "-c", _LOOK, "sh", path], check=False, timeout=COPY_TIMEOUT)
     return look_of(result, path)
 
 
-def look_of(result: _run.Result, path: str) -> Look:
+def look_of(result: run.Result, path: str) -> Look:
     first, _newline, rest = result.stdout.partition("\n")
     kind, _space, mode = first.partition(" ")
     if result.rc != 0 or kind not in ("directory", "file", "other", "nothing"):
@@ -101,7 +98,7 @@ def look_of(result: _run.Result, path: str) -> Look:
 
 def check(wanted: Wanted) -> Wanted:
     """Refuse what names no place; complete a destination that names only a directory."""
-    _machined.check_name(wanted.machine)
+    machined.check_name(wanted.machine)
     for word, path in (("src", wanted.source), ("dest", wanted.destination)):
         if not path.startswith("/") or "\0" in path:
             raise Failure(f"{word}: {path!r}: expected an absolute path")
@@ -193,7 +190,7 @@ def _copy_to(wanted: Wanted, mode: str) -> None:
 
 
 def _inside_or_fail(wanted: Wanted, *argv: str) -> None:
-    result = _inside.run(wanted.machine, _inside.Command(argv))
+    result = commands.run(wanted.machine, commands.Command(argv))
     if result.rc != 0:
         raise Failure(f"{wanted.machine}: {wanted.destination}: {result.stderr.strip()}")
 
@@ -218,7 +215,7 @@ def _remove(path: str) -> None:
 
 
 def _machinectl(verb: str, *words: str) -> None:
-    _run.run(["machinectl", verb, "--", *words], timeout=COPY_TIMEOUT)
+    run.run(["machinectl", verb, "--", *words], timeout=COPY_TIMEOUT)
 
 
 VERBS: Verbs = {"copy": _copy}

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _ini, _settings
-from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import ini
+from .._core.ini import Settings
+from .._core.plan import Failure
+from .._settings import nspawn_file
 
 Declared = t.Mapping[str, t.Any]
 """What was said of state, enabled, settings and unit; what was left open is not in it."""
@@ -37,7 +38,7 @@ def declared(
         "state": "started" if state == "restarted" else state,
         "enabled": enabled,
         "settings": None if settings is None else _present(settings).as_lists(),
-        "unit": None if unit is None else _ini.parse(unit, "unit").as_lists(),
+        "unit": None if unit is None else ini.parse(unit, "unit").as_lists(),
     }
     return {subject: value for subject, value in said.items() if value is not None}
 
@@ -67,13 +68,13 @@ def drift(
     if "enabled" in said and enabled != said["enabled"]:
         found.append(_entry("enabled", said["enabled"], enabled))
     if "settings" in said:
-        found += _in_file("settings", said["settings"], settings, _settings.same)
+        found += _in_file("settings", said["settings"], settings, nspawn_file.same)
     if "unit" in said:
         found += _in_file("unit", said["unit"], unit, _identical)
     return found
 
 
-def _identical(_place: _ini.Place, found: _ini.Values, wanted: _ini.Values) -> bool:
+def _identical(_place: ini.Place, found: ini.Values, wanted: ini.Values) -> bool:
     return found == wanted
 
 
@@ -81,11 +82,11 @@ def _in_file(
     subject: str,
     said: t.Mapping[str, t.Mapping[str, t.Sequence[str]]],
     text: t.Optional[str],
-    same: t.Callable[[_ini.Place, _ini.Values, _ini.Values], bool],
+    same: t.Callable[[ini.Place, ini.Values, ini.Values], bool],
 ) -> t.Iterator[dict[str, t.Any]]:
     wanted = Settings(said)
     try:
-        there = _ini.parse(text or "", subject)
+        there = ini.parse(text or "", subject)
     except Failure as failure:
         yield _entry(subject, said, failure.message)
         return
@@ -99,7 +100,7 @@ def _in_file(
             )
 
 
-def _shown(settings: Settings, place: _ini.Place) -> t.Optional[list[str]]:
+def _shown(settings: Settings, place: ini.Place) -> t.Optional[list[str]]:
     """The values of a key, without secrets; nothing when it is not there."""
     values = settings.values_of(*place)
     if place[1] == "SetCredential":

@@ -16,28 +16,13 @@ from signal import SIGKILL
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _machined,
-    _machines_host,
-    _machines_limits,
-    _machines_start,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
-    Snapshot,
-    Wanted,
-    plan,
-    purged,
-    zones,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Outcome,
-    Step,
-    describe,
-    diff,
-)
+from .._core.plan import Failure, Outcome, Step, describe, diff
+from .._settings import nspawn_file
+from .._systemd import machined
+from .._systemd import units as systemd_units
+from . import host, start
+from . import limits as machines_limits
+from .plan import Snapshot, Wanted, plan, purged, zones
 
 # What both modules ask in the same words.
 WAITING: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -56,9 +41,9 @@ FAILURES_IN_FULL = 3
 def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wanted:
     """A wish from one entry of C(machines), checked as far as it can be without looking."""
     name = entry["name"]
-    _machined.check_name(name)
+    machined.check_name(name)
     if entry["image"] is not None:
-        _machined.check_image_name(entry["image"])
+        machined.check_image_name(entry["image"])
     here = f"machine {name}"
     return Wanted(
         name=name,
@@ -67,7 +52,9 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
         declared=True,
         settings=_settings_of(entry["settings"], f"{here}, settings"),
         users=_users_of(entry["users"], here),
-        unit=None if entry["unit"] is None else _units.render(entry["unit"], f"{here}, unit"),
+        unit=None
+        if entry["unit"] is None
+        else systemd_units.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
         owner=entry["owner"],
         variables=entry["vars"] or {},
@@ -87,26 +74,26 @@ def _timeout(given: t.Optional[float], common: float) -> float:
 
 def _settings_of(
     raw: t.Optional[t.Mapping[str, t.Any]], what: str
-) -> t.Optional[_settings.Settings]:
+) -> t.Optional[nspawn_file.Settings]:
     if raw is None:
         return None
-    settings = _settings.normalise(raw, what)
-    _settings.check(settings, _machined.systemd_version(), what)
+    settings = nspawn_file.normalise(raw, what)
+    nspawn_file.check(settings, machined.systemd_version(), what)
     return settings
 
 
 def _users_of(users: t.Sequence[str], here: str) -> tuple[str, ...]:
     if users:
-        bound = _settings.normalise({"Files": {"BindUser": list(users)}})
-        _settings.check(bound, _machined.systemd_version(), f"{here}, users")
+        bound = nspawn_file.normalise({"Files": {"BindUser": list(users)}})
+        nspawn_file.check(bound, machined.systemd_version(), f"{here}, users")
     return tuple(users)
 
 
 def some(names: t.Sequence[str], parameters: t.Mapping[str, t.Any]) -> list[Wanted]:
     """The same wish for machines that are there, from the arguments of C(machine)."""
     for name in names:
-        _machined.check_name(name)
-    number = _units.signal_number(parameters["signal"])
+        machined.check_name(name)
+    number = systemd_units.signal_number(parameters["signal"])
     return [
         Wanted(
             name=name,
@@ -139,15 +126,15 @@ def converge(
     O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
     """
     if not module.check_mode:
-        _machined.require()
-    snapshot = _machines_host.look(wanted, recorded=purge)
+        machined.require()
+    snapshot = host.look(wanted, recorded=purge)
     if module.check_mode:
         snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
     every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
     steps = plan(snapshot, every, rolling=rolling)
     if limits:
-        _machines_limits.check(steps, zones(snapshot, every, steps))
-    outcome = Outcome(done=list(steps)) if module.check_mode else _machines_host.carry_out(steps)
+        machines_limits.check(steps, zones(snapshot, every, steps))
+    outcome = Outcome(done=list(steps)) if module.check_mode else host.carry_out(steps)
     told = _told(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
         "changed": bool(outcome.done),
@@ -236,11 +223,11 @@ def _states(
         if checking:
             states.update({one.name: _wished(one, states[one.name]) for one in wanted})
         return _satisfied(wanted, states)
-    there = {**_machined.images()}
-    units = _units.snapshot([_machined.unit_of(name) for name in names])
+    there = {**machined.images()}
+    units = systemd_units.snapshot([machined.unit_of(name) for name in names])
     found = {}
     for name in names:
-        unit = units[_machined.unit_of(name)]
+        unit = units[machined.unit_of(name)]
         found[name] = _word(unit.active, unit.frozen, there.get(name))
     return _satisfied(wanted, found)
 
@@ -285,7 +272,7 @@ def _degraded(done: t.Mapping[str, t.Sequence[Step]]) -> dict[str, list[str]]:
     if not fresh:
         return {}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        return dict(zip(fresh, pool.map(_machines_start.failed_units, fresh)))
+        return dict(zip(fresh, pool.map(start.failed_units, fresh)))
 
 
 def _summary(told: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:

@@ -16,33 +16,17 @@ import itertools
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _images_verbs,
-    _machined,
-    _machines_record,
-    _machines_start,
-    _progress,
-    _provenance,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
-    Seen,
-    Snapshot,
-    Wanted,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machines_start import (
-    Batch,
-    Failures,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Outcome,
-    Plan,
-    Step,
-    apply,
-)
+from .._core import files as core_files
+from .._core import progress
+from .._core.plan import Failure, Outcome, Plan, Step, apply
+from .._images import act, provenance
+from .._settings import nspawn_file
+from .._systemd import machined
+from .._systemd import units as systemd_units
+from . import record as machines_record
+from . import start
+from .plan import Seen, Snapshot, Wanted
+from .start import Batch, Failures
 
 # A clone where the file system cannot snapshot is a copy: more of them would only wait longer.
 CLONES_AT_ONCE = 4
@@ -57,55 +41,55 @@ def look(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
     """The host as it is, as far as these machines are concerned; O(recorded): all of ours too."""
     names = list(dict.fromkeys(one.name for one in wanted))
     if recorded:
-        names += [name for name in _machines_record.names() if name not in names]
-    images = _machined.images()
-    units = _units.snapshot([_machined.unit_of(name) for name in names])
+        names += [name for name in machines_record.names() if name not in names]
+    images = machined.images()
+    units = systemd_units.snapshot([machined.unit_of(name) for name in names])
     strangers = _strangers(units)
     sources = {one.image for one in wanted if one.image}
-    texts = {name: _files.read(_settings.path_of(name)) for name in sources}
+    texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
     return Snapshot(
         machines={
-            name: _seen(name, images.get(name), units[_machined.unit_of(name)], strangers)
+            name: _seen(name, images.get(name), units[machined.unit_of(name)], strangers)
             for name in names
         },
         images=frozenset(images),
         image_settings={name: text for name, text in texts.items() if text is not None},
-        unread=_units.unread(),
+        unread=systemd_units.unread(),
     )
 
 
-def _strangers(units: t.Mapping[str, _units.UnitState]) -> dict[str, str]:
+def _strangers(units: t.Mapping[str, systemd_units.UnitState]) -> dict[str, str]:
     """The units of machines that run without their own unit."""
     running = {unit for unit, state in units.items() if state.running}
     suspects = [
         name
-        for name in _machined.registered()
-        if _machined.unit_of(name) in units and _machined.unit_of(name) not in running
+        for name in machined.registered()
+        if machined.unit_of(name) in units and machined.unit_of(name) not in running
     ]
-    found = _machined.machines(suspects)
+    found = machined.machines(suspects)
     return {name: machine.unit for name, machine in found.items()}
 
 
 def _seen(
     name: str,
-    image: t.Optional[_machined.Image],
-    state: _units.UnitState,
+    image: t.Optional[machined.Image],
+    state: systemd_units.UnitState,
     strangers: t.Mapping[str, str],
 ) -> Seen:
-    unit = _machined.unit_of(name)
-    file = _settings.locate(name, image.path if image else None)
-    drop_in = _units.drop_in_path(unit)
+    unit = machined.unit_of(name)
+    file = nspawn_file.locate(name, image.path if image else None)
+    drop_in = systemd_units.drop_in_path(unit)
     seen = Seen(
         image=image.type if image else None,
-        identity=_provenance.identity_of(image.path) if image else "",
-        settings=_files.read(_settings.path_of(name)),
-        settings_elsewhere=bool(file and file.path != _settings.path_of(name)),
-        unit=_files.read(drop_in),
+        identity=provenance.identity_of(image.path) if image else "",
+        settings=core_files.read(nspawn_file.path_of(name)),
+        settings_elsewhere=bool(file and file.path != nspawn_file.path_of(name)),
+        unit=core_files.read(drop_in),
         enabled=state.enabled,
         active=state.active,
         frozen=state.frozen,
         stranger=strangers.get(name),
-        record=_machines_record.read(name),
+        record=machines_record.read(name),
     )
     if seen.half_made and image and seen.record:
         return dataclasses.replace(seen, booted=has_booted(image.path, seen.record.image))
@@ -114,8 +98,8 @@ def _seen(
     files = [drop_in, *([file.path] if file else [])]
     return dataclasses.replace(
         seen,
-        started_with=_machines_record.started_with(name, unit),
-        edited_since=_units.younger_than_start(unit, files),
+        started_with=machines_record.started_with(name, unit),
+        edited_since=systemd_units.younger_than_start(unit, files),
     )
 
 
@@ -126,7 +110,7 @@ def carry_out(plan: Plan) -> Outcome:
     """Carry out a plan, and say meanwhile how far it is."""
     if not plan:
         return Outcome()
-    with _progress.Phases("converging", "machines") as phases:
+    with progress.Phases("converging", "machines") as phases:
         return carry_out_with(BATCHES, plan, phases.enter)
 
 
@@ -195,38 +179,38 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 def _clone(step: Step) -> None:
     name, source = step.subject, step.arguments["source"]
     # A killed run had asked machined for it, which may have done so since we looked.
-    cut_off = step.arguments["again"] or _images_verbs.was_cut_off(name)
+    cut_off = step.arguments["again"] or act.was_cut_off(name)
     if cut_off:
         _clear_half_made(name)
     try:
-        _images_verbs.clone(source, name)
+        act.clone(source, name)
     except Failure:
         if not cut_off:
             raise
         # Or only now.
         _clear_half_made(name)
-        _images_verbs.clone(source, name)
-    path = _machined.image_path(name)
+        act.clone(source, name)
+    path = machined.image_path(name)
     if os.path.isdir(path):
         make_individual(path)
     else:
-        path = _machined.image_path(name, "raw")
-    record = _machines_record.read(name)
+        path = machined.image_path(name, "raw")
+    record = machines_record.read(name)
     if record:
-        identity = _provenance.identity_of(path)
-        _machines_record.write(name, dataclasses.replace(record, identity=identity))
+        identity = provenance.identity_of(path)
+        machines_record.write(name, dataclasses.replace(record, identity=identity))
 
 
 def has_booted(root: str, template: t.Optional[str]) -> bool:
     """Whether a clone has another machine ID than its template, which only a boot gives it."""
     own = _machine_id(root)
-    return bool(own) and (not template or own != _machine_id(_machined.image_path(template)))
+    return bool(own) and (not template or own != _machine_id(machined.image_path(template)))
 
 
 def _machine_id(root: str) -> str:
     """The machine ID in an image that is a directory; empty when there is none yet."""
     try:
-        with open(_files.inside(root, "/etc/machine-id"), encoding="ascii") as stream:
+        with open(core_files.inside(root, "/etc/machine-id"), encoding="ascii") as stream:
             found = stream.read(64).strip()
     except (OSError, ValueError):
         return ""
@@ -235,14 +219,14 @@ def _machine_id(root: str) -> str:
 
 def _clear_half_made(name: str) -> None:
     """Without the settings, which machined would take along: they may be somebody's own."""
-    _images_verbs.await_clone(name)
-    if name not in _machined.images():
+    act.await_clone(name)
+    if name not in machined.images():
         return
-    path = _settings.path_of(name)
-    text, mode = _files.read(path), _files.mode_of(path)
-    _images_verbs.remove(name)
+    path = nspawn_file.path_of(name)
+    text, mode = core_files.read(path), core_files.mode_of(path)
+    act.remove(name)
     if text is not None:
-        _files.write(path, text, mode=mode)
+        core_files.write(path, text, mode=mode)
 
 
 def make_individual(root: str) -> None:
@@ -252,71 +236,71 @@ def make_individual(root: str) -> None:
     when the machine boots; one that says "uninitialized" would make it ask questions first. The
     ID that D-Bus keeps would be taken for the new one.
     """
-    machine_id = _files.inside(root, "/etc/machine-id")
+    machine_id = core_files.inside(root, "/etc/machine-id")
     if os.path.isfile(machine_id) and os.path.getsize(machine_id):
         os.truncate(machine_id, 0)
-    of_dbus = _files.inside(root, "/var/lib/dbus") + "/machine-id"
+    of_dbus = core_files.inside(root, "/var/lib/dbus") + "/machine-id"
     if os.path.lexists(of_dbus) and not os.path.islink(of_dbus):
         os.unlink(of_dbus)
 
 
 def _remove(step: Step) -> None:
-    _images_verbs.remove(step.subject)
-    _machines_record.forget_start(step.subject)
+    act.remove(step.subject)
+    machines_record.forget_start(step.subject)
 
 
 def _write(step: Step) -> None:
     if step.arguments["reload"]:
-        _units.mark_unread()
-    _files.write(step.subject, step.arguments["text"], mode=_files.mode_of(step.subject))
+        systemd_units.mark_unread()
+    core_files.write(step.subject, step.arguments["text"], mode=core_files.mode_of(step.subject))
 
 
 def _delete(step: Step) -> None:
     if step.arguments["reload"]:
-        _units.mark_unread()
-    _files.remove(step.subject)
-    _files.remove_empty_directory(os.path.dirname(step.subject))
+        systemd_units.mark_unread()
+    core_files.remove(step.subject)
+    core_files.remove_empty_directory(os.path.dirname(step.subject))
 
 
 def _record(step: Step) -> None:
-    _machines_record.write(step.subject, step.arguments["record"])
+    machines_record.write(step.subject, step.arguments["record"])
 
 
 def _forget(step: Step) -> None:
-    _machines_record.forget(step.subject)
+    machines_record.forget(step.subject)
 
 
 def _reload(_steps: t.Sequence[Step]) -> Failures:
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     return {}
 
 
 def _enable(steps: t.Sequence[Step]) -> Failures:
     # The plan's own reload follows.
-    _units.enable([step.arguments["unit"] for step in steps], reload=False)
+    systemd_units.enable([step.arguments["unit"] for step in steps], reload=False)
     return {}
 
 
 def _disable(steps: t.Sequence[Step]) -> Failures:
-    _units.disable([step.arguments["unit"] for step in steps], reload=False)
+    systemd_units.disable([step.arguments["unit"] for step in steps], reload=False)
     return {}
 
 
 BATCHES: t.Mapping[str, Batch] = {
-    "thaw": _machines_start.thaw,
-    "stop": _machines_start.stop,
-    "kill": _machines_start.kill,
+    "thaw": start.thaw,
+    "stop": start.stop,
+    "kill": start.kill,
     "disable": _disable,
     "remove": _each(_remove, CLONES_AT_ONCE),
     "record": _each(_record),
     "clone": _each(_clone, CLONES_AT_ONCE),
     "delete": _each(_delete),
     "write": _each(_write),
-    "reset": _machines_start.reset,
+    "reset": start.reset,
     "forget": _each(_forget),
     "enable": _enable,
     "reload": _reload,
-    "restart": _machines_start.restart,
-    "start": _machines_start.start,
-    "freeze": _machines_start.freeze,
+    "restart": start.restart,
+    "start": start.start,
+    "freeze": start.freeze,
 }

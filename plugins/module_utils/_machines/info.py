@@ -15,18 +15,15 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus,
-    _files,
-    _machined,
-    _machines_drift,
-    _machines_record,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import digest
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+from .._core import files as core_files
+from .._core.plan import Failure
+from .._core.run import run
+from .._settings import nspawn_file
+from .._systemd import bus, machined
+from .._systemd import units as systemd_units
+from . import drift
+from . import record as machines_record
+from .plan import digest
 
 Fields = dict[str, t.Any]
 WORKERS = 8
@@ -54,17 +51,17 @@ class Wishes:
 def inspect(names: t.Optional[t.Sequence[str]], wishes: Wishes) -> list[Fields]:
     """Those named, or all: what runs, starts with the host, or was made by the collection."""
     for name in names or []:
-        _machined.check_name(name)
-    images = _machined.images()
-    machines = _machined.machines()
+        machined.check_name(name)
+    images = machined.images()
+    machines = machined.machines()
     # Any of its instances tells systemd's pattern for all of them.
-    candidates = dict.fromkeys([*(names or []), *images, *machines, *_machines_record.names()])
-    units = _units.snapshot([_machined.unit_of(name) for name in candidates])
+    candidates = dict.fromkeys([*(names or []), *images, *machines, *machines_record.names()])
+    units = systemd_units.snapshot([machined.unit_of(name) for name in candidates])
     found = []
     for name in names if names is not None else sorted(candidates):
-        unit = units[_machined.unit_of(name)]
+        unit = units[machined.unit_of(name)]
         known = name in machines or unit.enabled or unit.active != "inactive"
-        if names is not None or known or _machines_record.read(name) is not None:
+        if names is not None or known or machines_record.read(name) is not None:
             found.append(_Look(name, images.get(name), machines.get(name), unit, wishes))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(_Look.fields, found))
@@ -75,9 +72,9 @@ class _Look:
     """One machine and what was seen of it together with the others."""
 
     name: str
-    image: t.Optional[_machined.Image]
-    machine: t.Optional[_machined.Machine]
-    unit: _units.UnitState
+    image: t.Optional[machined.Image]
+    machine: t.Optional[machined.Machine]
+    unit: systemd_units.UnitState
     wishes: Wishes
 
     def fields(self) -> Fields:
@@ -134,7 +131,7 @@ class _Look:
         """What systemd says of the unit; of one that failed also how it ended."""
         said: Fields = {"load": self.unit.load, "active": self.unit.active, "sub": self.unit.sub}
         if self.unit.active == "failed":
-            ended = _units.details([self.unit.name])[self.unit.name]
+            ended = systemd_units.details([self.unit.name])[self.unit.name]
             said.update(result=ended.result, exit_status=ended.exit_status)
         return {"unit_state": said}
 
@@ -143,10 +140,10 @@ class _Look:
         if self.machine is None:
             return []
         try:
-            found = _bus.properties(
-                _bus.MACHINED,
+            found = bus.properties(
+                bus.MACHINED,
                 "NetworkInterfaces",
-                path=_bus.object_path(f"{_bus.MACHINED.path}/machine", self.name),
+                path=bus.object_path(f"{bus.MACHINED.path}/machine", self.name),
                 interface="org.freedesktop.machine1.Machine",
             )
         except Failure:
@@ -165,8 +162,8 @@ class _Look:
         release = self._ask("GetMachineOSRelease")
         if release is None and self.image is not None:
             try:
-                (release,) = _bus.call(_bus.MACHINED, "GetImageOSRelease", "s", self.name)
-            except _bus.CallFailed:
+                (release,) = bus.call(bus.MACHINED, "GetImageOSRelease", "s", self.name)
+            except bus.CallFailed:
                 return None
         return {key.lower(): value for key, value in release.items()} if release else None
 
@@ -175,27 +172,27 @@ class _Look:
         if self.machine is None:
             return None
         try:
-            (answer,) = _bus.call(_bus.MACHINED, method, "s", self.name)
-        except _bus.CallFailed:
+            (answer,) = bus.call(bus.MACHINED, method, "s", self.name)
+        except bus.CallFailed:
             return None
         return answer
 
     def settings(self) -> Fields:
         """Which file counts, what is in it, and whether the machine runs with it."""
-        found = _settings.locate(self.name, self.image.path if self.image else None)
-        text = _files.read(found.path) if found else None
+        found = nspawn_file.locate(self.name, self.image.path if self.image else None)
+        text = core_files.read(found.path) if found else None
         fields: Fields = {"settings_file": found.path if found else None, "settings": {}}
         if found and text is not None:
             fields["settings_trusted"] = found.trusted
             try:
-                parsed = _settings.parse(text, found.path)
+                parsed = nspawn_file.parse(text, found.path)
                 fields["settings"] = {
                     section: {key: list(values) for key, values in keys.items()}
                     for section, keys in parsed.items()
                 }
-                version = _machined.systemd_version()
+                version = machined.systemd_version()
                 fields["settings_ignored"] = (
-                    [] if found.trusted else _settings.ignored_next_to_image(parsed, version)
+                    [] if found.trusted else nspawn_file.ignored_next_to_image(parsed, version)
                 )
             except Failure as failure:
                 fields["settings_error"] = failure.message
@@ -203,24 +200,24 @@ class _Look:
         return fields
 
     def _outdated(self, settings: t.Optional[str]) -> bool:
-        started = _machines_record.started_with(self.name, self.unit.name)
+        started = machines_record.started_with(self.name, self.unit.name)
         if started is None:
-            files = [_settings.path_of(self.name), *self.unit.drop_ins]
-            return _units.younger_than_start(self.unit.name, files)
-        drop_in = _files.read(_units.drop_in_path(self.unit.name))
+            files = [nspawn_file.path_of(self.name), *self.unit.drop_ins]
+            return systemd_units.younger_than_start(self.unit.name, files)
+        drop_in = core_files.read(systemd_units.drop_in_path(self.unit.name))
         return started != digest(settings, drop_in)
 
     def drift(self) -> Fields:
         """Where it differs from what was declared for it, if anything was."""
-        record = _machines_record.read(self.name)
+        record = machines_record.read(self.name)
         if record is None or not record.declared:
             return {}
-        found = _machines_drift.drift(
+        found = drift.drift(
             record.declared,
             state=self.state(),
             enabled=self.unit.enabled,
-            settings=_files.read(_settings.path_of(self.name)),
-            unit=_files.read(_units.drop_in_path(self.unit.name)),
+            settings=core_files.read(nspawn_file.path_of(self.name)),
+            unit=core_files.read(systemd_units.drop_in_path(self.unit.name)),
         )
         return {"drift": found}
 
@@ -274,6 +271,6 @@ def _interface(index: int) -> t.Optional[str]:
 
 
 def _number(word: str, text: str) -> t.Optional[float]:
-    if not text.isdigit() or int(text) >= _machined.UNKNOWN:
+    if not text.isdigit() or int(text) >= machined.UNKNOWN:
         return None
     return int(text) / 1e9 if word == "cpu_seconds" else int(text)

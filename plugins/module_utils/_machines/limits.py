@@ -16,8 +16,8 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machined
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan
+from .._core.plan import Failure, Plan
+from .._systemd import machined
 
 INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 # Measured for a machine with little but systemd, D-Bus and a name resolver in it.
@@ -112,24 +112,24 @@ def check_disk(sources: t.Sequence[str]) -> None:
     """Clones that are copies need their size each; those that are snapshots next to nothing."""
     if not sources:
         return
-    images = _machined.images()
+    images = machined.images()
     copied = [images[source] for source in sources if source in images]
     copied = [image for image in copied if not _is_shared(image)]
     if not copied:
         return
     sizes = {image.name: _size_of(image) for image in {one.name: one for one in copied}.values()}
     needed = sum(sizes[image.name] for image in copied) + COPIED_SPARE
-    there = os.statvfs(_machined.MACHINES_DIRECTORY)
+    there = os.statvfs(machined.MACHINES_DIRECTORY)
     free = there.f_bavail * there.f_frsize
     if needed > free:
         raise Failure(
             f"{len(copied)} clones take about {_mebibytes(needed)} in "
-            f"{_machined.MACHINES_DIRECTORY}, where {_mebibytes(free)} are free. Make room there, "
+            f"{machined.MACHINES_DIRECTORY}, where {_mebibytes(free)} are free. Make room there, "
             "or put it on btrfs, where clones share what they have in common"
         )
 
 
-def _is_shared(image: _machined.Image) -> bool:
+def _is_shared(image: machined.Image) -> bool:
     """Cloned by snapshot, or by references to the same blocks."""
     return image.type == "subvolume" or _file_system_of(image.path) in ("btrfs", "xfs")
 
@@ -151,7 +151,7 @@ def _file_system_of(path: str) -> str:
     return found
 
 
-def _size_of(image: _machined.Image) -> int:
+def _size_of(image: machined.Image) -> int:
     if image.usage is not None:
         return image.usage
     if not os.path.isdir(image.path):

@@ -5,7 +5,7 @@
 """What is to be done so that the machines of a host are as they are wanted.
 
 Private to the collection. Pure: from what was seen and what is wanted to a plan.
-C(_machines_host) looks and acts.
+C(_machines.host) looks and acts.
 """
 
 from __future__ import annotations
@@ -17,19 +17,11 @@ import json
 import typing as t
 from signal import SIGKILL
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _machines_drift,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import unit_of
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    State,
-    Step,
-    identities,
-)
+from .._core.plan import Failure, Plan, State, Step, identities
+from .._settings import nspawn_file
+from .._systemd import units
+from .._systemd.machined import unit_of
+from . import drift
 
 # In this order the verbs are carried out, each for all its machines at once: one daemon-reload,
 # one enable, one start. A rolling restart repeats only "restart".
@@ -68,7 +60,7 @@ class Wanted:
     """Cloned from it when the machine has no image."""
     declared: bool = False
     """By the module machines: its settings, its unit and its record are looked after."""
-    settings: t.Optional[_settings.Settings] = None
+    settings: t.Optional[nspawn_file.Settings] = None
     users: tuple[str, ...] = ()
     unit: t.Optional[str] = None
     """The text of the drop-in; empty: none."""
@@ -101,7 +93,7 @@ class Record:
     """The file system object that is its image; empty until the clone was seen to be whole."""
     owner: t.Optional[str] = None
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-    declared: _machines_drift.Declared = dataclasses.field(default_factory=dict)
+    declared: drift.Declared = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +103,7 @@ class Seen:
     image: t.Optional[str] = None
     """The type of its image."""
     identity: str = ""
-    """What stays the same of its image under any name (see C(_provenance))."""
+    """What stays the same of its image under any name (see C(_images.provenance))."""
     settings: t.Optional[str] = None
     """The text of its file in /etc."""
     settings_elsewhere: bool = False
@@ -178,7 +170,7 @@ def _meaning(text: t.Optional[str]) -> t.Any:
     if text is None:
         return None
     try:
-        return _settings.parse(text).as_lists()
+        return nspawn_file.parse(text).as_lists()
     except Failure:
         return text
 
@@ -322,7 +314,7 @@ def zones(snapshot: Snapshot, wanted: t.Iterable[Wanted], steps: Plan) -> list[s
 
 
 def _zone_in(settings: t.Optional[str]) -> t.Optional[str]:
-    return _settings.parse(settings).last("Network", "Zone") if settings else None
+    return nspawn_file.parse(settings).last("Network", "Zone") if settings else None
 
 
 class _Draft:
@@ -383,7 +375,7 @@ class _Draft:
             made,
             owner=wanted.owner,
             variables=dict(wanted.variables),
-            declared=_machines_drift.declared(
+            declared=drift.declared(
                 wanted.state, wanted.enabled, self._exact_settings(), wanted.unit
             ),
         )
@@ -408,10 +400,10 @@ class _Draft:
     def _files(self) -> None:
         cloned = [step for step in self.steps if step.verb == "clone"]
         self._file(
-            _settings.path_of(self.name), self.seen.settings, self.settings_text(), False, cloned
+            nspawn_file.path_of(self.name), self.seen.settings, self.settings_text(), False, cloned
         )
         if self.wanted.unit is not None:
-            path = _units.drop_in_path(self.unit)
+            path = units.drop_in_path(self.unit)
             self._file(path, self.seen.unit, self.wanted.unit or None, True, cloned)
 
     def _file(
@@ -432,21 +424,21 @@ class _Draft:
     def settings_text(self) -> t.Optional[str]:
         """The text that the machine's settings shall have."""
         text = self._settings_after_clone()
-        path = _settings.path_of(self.name)
+        path = nspawn_file.path_of(self.name)
         exactly = self._exact_settings()
         if exactly is not None:
-            return _settings.merge(text, exactly, exclusive=True, what=path)
+            return nspawn_file.merge(text, exactly, exclusive=True, what=path)
         users = _users(self.wanted.users, None)
         if text is None and (users or not self._counts_elsewhere):
-            text = _settings.merge(None, _settings.DEFAULTS)
-        return _settings.merge(text, users, what=path) if text is not None and users else text
+            text = nspawn_file.merge(None, nspawn_file.DEFAULTS)
+        return nspawn_file.merge(text, users, what=path) if text is not None and users else text
 
-    def _exact_settings(self) -> t.Optional[_settings.Settings]:
+    def _exact_settings(self) -> t.Optional[nspawn_file.Settings]:
         """All that the settings shall say; nothing when that was left open."""
         given = self.wanted.settings
         if given is None:
             return None
-        return _settings.with_defaults(given).updated(_users(self.wanted.users, given))
+        return nspawn_file.with_defaults(given).updated(_users(self.wanted.users, given))
 
     @property
     def _counts_elsewhere(self) -> bool:
@@ -576,7 +568,7 @@ class _Draft:
             before={"state": "started"} if deadly else {},
             after={"state": "stopped"}
             if deadly
-            else {"signal": f"{_units.signal_name(number)} to {whom}"},
+            else {"signal": f"{units.signal_name(number)} to {whom}"},
             needs=[step for step in self.steps if step.verb == "thaw"],
             unit=self.unit,
             signal=number,
@@ -597,8 +589,8 @@ class _Draft:
             stops = [step for step in self.steps if step.verb == "stop"]
             self._step("remove", before={"image": seen.image}, after={}, needs=stops)
         gone = list(self.steps)
-        self._file(_settings.path_of(self.name), seen.settings, None, False, gone)
-        path = _units.drop_in_path(self.unit)
+        self._file(nspawn_file.path_of(self.name), seen.settings, None, False, gone)
+        path = units.drop_in_path(self.unit)
         self._file(path, seen.unit, None, True, gone)
         if seen.active == "failed":
             before, after = {"state": "failed"}, {"state": "absent"}
@@ -608,12 +600,14 @@ class _Draft:
         return self.steps
 
 
-def _users(users: t.Sequence[str], settings: t.Optional[_settings.Settings]) -> _settings.Settings:
+def _users(
+    users: t.Sequence[str], settings: t.Optional[nspawn_file.Settings]
+) -> nspawn_file.Settings:
     """The users that are bound, beside those whom the settings name already."""
     if not users:
-        return _settings.Settings({})
+        return nspawn_file.Settings({})
     named = settings.values_of("Files", "BindUser") if settings else ()
-    return _settings.Settings({"Files": {"BindUser": tuple(dict.fromkeys((*named, *users)))}})
+    return nspawn_file.Settings({"Files": {"BindUser": tuple(dict.fromkeys((*named, *users)))}})
 
 
 def _shown(record: Record) -> dict[str, t.Any]:

@@ -14,11 +14,11 @@ import json
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record, digest
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import files, memory
+from .._core.plan import Failure
+from .plan import Record, digest
 
-RECORDS = _memory.of("machines")
+RECORDS = memory.of("machines")
 STARTS = "/run/nspawn.machined/starts"
 # systemd keeps a link for each running unit, whose target is the invocation.
 INVOCATIONS = "/run/systemd/units"
@@ -29,7 +29,7 @@ _ENDING = ".json"
 
 
 def read(name: str) -> t.Optional[Record]:
-    text = _files.read(_path(name))
+    text = files.read(_path(name))
     return None if text is None else _parsed(_path(name), text)
 
 
@@ -59,11 +59,11 @@ def write(name: str, record: Record) -> None:
         indent=2,
         sort_keys=True,
     )
-    _memory.write(_path(name), text + "\n")
+    memory.write(_path(name), text + "\n")
 
 
 def forget(name: str) -> None:
-    _memory.forget(_path(name))
+    memory.forget(_path(name))
 
 
 def _path(name: str) -> str:
@@ -106,19 +106,19 @@ def remember_start(
     this = invocation(unit)
     if this:
         text = f"{this} {digest(settings, drop_in)}\n"
-        _files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
+        files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
 
 
 def started_with(name: str, unit: str) -> t.Optional[str]:
     """The digest of the files that a machine runs with; nothing when we did not start it."""
-    text = _files.read(os.path.join(STARTS, name))
+    text = files.read(os.path.join(STARTS, name))
     this, _space, known = (text or "").strip().partition(" ")
     return known if known and this == invocation(unit) else None
 
 
 def forget_start(name: str) -> None:
-    _files.remove(os.path.join(STARTS, name))
-    _files.remove_empty_directory(STARTS)
+    files.remove(os.path.join(STARTS, name))
+    files.remove_empty_directory(STARTS)
 
 
 def _link(unit: str) -> str:

@@ -15,15 +15,12 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _machined,
-    _machines_record,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
-from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, run
+from .._core import files
+from .._core.plan import Failure, Step
+from .._core.run import CommandFailed, run
+from .._settings import nspawn_file
+from .._systemd import machined, units
+from . import record
 
 Failures = dict[str, Exception]
 """What went wrong, by the identity of the step. A warning tells of a step that was done."""
@@ -95,7 +92,7 @@ def _start(steps: t.Sequence[Step]) -> Failures:
     wait, timeout = steps[0].arguments["wait"], steps[0].arguments["timeout"]
     deadline = time.monotonic() + timeout
     if wait == "booted":
-        failures = _failures(steps, _units.start(_units_of(steps), timeout))
+        failures = _failures(steps, units.start(_units_of(steps), timeout))
     else:
         _systemctl_no_block("start", steps)
         failures = _await_registered(steps, deadline) if wait == "registered" else {}
@@ -111,7 +108,7 @@ def _restart(steps: t.Sequence[Step]) -> Failures:
         texts = {step.subject: _texts(step) for step in steps}
         deadline = time.monotonic() + 2 * first["timeout"]
         timeout = first["timeout"]
-        outcomes = _units.restart(_units_of(steps), timeout, timeout, force=first["force"])
+        outcomes = units.restart(_units_of(steps), timeout, timeout, force=first["force"])
         failures = _failures(steps, outcomes)
         _remember(steps, failures, texts)
         failures.update(_await_booted(_left(steps, failures), texts, deadline))
@@ -129,21 +126,21 @@ def _kill(steps: t.Sequence[Step]) -> Failures:
     if first["whom"] == "leader":
         for step in steps:
             try:
-                _machined.kill_leader(step.subject, number)
+                machined.kill_leader(step.subject, number)
             except Failure as failure:
                 failures[step.identity] = failure
     else:
-        _units.send_signal(_units_of(steps), number)
+        units.send_signal(_units_of(steps), number)
     left = _left(steps, failures)
     if number == signal.SIGKILL and left:
-        outcomes = _units.await_killed(_units_of(left), first["timeout"])
+        outcomes = units.await_killed(_units_of(left), first["timeout"])
         failures.update(_hanging(left, outcomes))
     return failures
 
 
 def _stop(steps: t.Sequence[Step]) -> Failures:
     first = steps[0].arguments
-    outcomes = _units.stop(_units_of(steps), first["timeout"], force=first["force"])
+    outcomes = units.stop(_units_of(steps), first["timeout"], force=first["force"])
     leaving = [step.arguments["unit"] for step in steps if step.arguments.get("leaves")]
     failed = [unit for unit in leaving if outcomes[unit].state.active == "failed"]
     if failed:
@@ -156,7 +153,7 @@ def _units_of(steps: t.Sequence[Step]) -> list[str]:
     return [step.arguments["unit"] for step in steps]
 
 
-def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome]) -> Failures:
+def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, units.Outcome]) -> Failures:
     """Those that failed, and a warning for those that had to be killed."""
     found = _hanging(steps, outcomes)
     for step in steps:
@@ -171,7 +168,7 @@ def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome])
     return found
 
 
-def _hanging(steps: t.Sequence[Step], outcomes: t.Mapping[str, _units.Outcome]) -> Failures:
+def _hanging(steps: t.Sequence[Step], outcomes: t.Mapping[str, units.Outcome]) -> Failures:
     found = {step.identity: outcomes[step.arguments["unit"]].failure for step in steps}
     return {identity: failure for identity, failure in found.items() if failure}
 
@@ -197,14 +194,14 @@ Texts = tuple[t.Optional[str], t.Optional[str]]
 def _texts(step: Step) -> Texts:
     """The files that count when the machine is started now."""
     return (
-        _files.read(_settings.path_of(step.subject)),
-        _files.read(_units.drop_in_path(step.arguments["unit"])),
+        files.read(nspawn_file.path_of(step.subject)),
+        files.read(units.drop_in_path(step.arguments["unit"])),
     )
 
 
 def _remember(steps: t.Iterable[Step], failures: Failures, texts: t.Mapping[str, Texts]) -> None:
     for step in _left(list(steps), failures):
-        _machines_record.remember_start(step.subject, step.arguments["unit"], *texts[step.subject])
+        record.remember_start(step.subject, step.arguments["unit"], *texts[step.subject])
 
 
 # --- wait -----------------------------------------------------------------------------------
@@ -216,12 +213,12 @@ def _await_registered(steps: t.Sequence[Step], deadline: float) -> Failures:
 
     def lost(name: str, message: str) -> None:
         step = waiting.pop(name)
-        failures[step.identity] = _units.explain(step.arguments["unit"], f"{name} {message}")
+        failures[step.identity] = units.explain(step.arguments["unit"], f"{name} {message}")
 
     while True:
-        for name in _machined.registered():
+        for name in machined.registered():
             waiting.pop(name, None)
-        states = _units.snapshot(_units_of(list(waiting.values())))
+        states = units.snapshot(_units_of(list(waiting.values())))
         for name, step in list(waiting.items()):
             state = states[step.arguments["unit"]]
             if not state.running and not state.job:
@@ -249,7 +246,7 @@ def _await_booted(
 
 
 def says_when_ready(settings: t.Optional[str]) -> bool:
-    value = _settings.parse(settings or "").last("Exec", "NotifyReady") or "no"
+    value = nspawn_file.parse(settings or "").last("Exec", "NotifyReady") or "no"
     return value.lower() in ("yes", "y", "true", "t", "on", "1")
 
 
@@ -262,9 +259,9 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
             return None
         if (
             state == "unknown"
-            and not _units.snapshot([step.arguments["unit"]])[step.arguments["unit"]].running
+            and not units.snapshot([step.arguments["unit"]])[step.arguments["unit"]].running
         ):
-            return _units.explain(step.arguments["unit"], f"{step.subject} ended while it booted")
+            return units.explain(step.arguments["unit"], f"{step.subject} ended while it booted")
         time.sleep(POLL_INTERVAL)
     message = (
         f"{step.subject} had not booted within {step.arguments['timeout']:g} s (its systemd says "
@@ -275,7 +272,7 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
             "; without a D-Bus inside only [Exec] NotifyReady=yes in its settings tells, or "
             "wait: registered"
         )
-    return _units.explain(step.arguments["unit"], message)
+    return units.explain(step.arguments["unit"], message)
 
 
 def system_state(name: str, timeout: float = 10) -> str:

@@ -16,31 +16,19 @@ import os
 import platform
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _images,
-    _images_plan,
-    _images_verbs,
-    _images_wanted,
-    _machined,
-    _mkosi_build,
-    _mkosi_files,
-    _mkosi_host,
-    _mkosi_plan,
-    _mkosi_summary,
-    _mkosi_text,
-    _mkosi_translate,
-    _sources,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import (
-    Remains,
-    Request,
-    Snapshot,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import Settings
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_translate import Translated
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Step
+from .._core import files
+from .._core.plan import Failure, Step
+from .._images import act, plan, seen, sources, wanted
+from .._systemd import machined
+from . import build as mkosi_build
+from . import files as mkosi_files
+from . import host, table, translate
+from . import plan as mkosi_plan
+from . import summary as mkosi_summary
+from . import text as mkosi_text
+from .plan import Remains, Request, Snapshot
+from .text import Settings
+from .translate import Translated
 
 _COMPRESSION_ENDINGS = {"zstd": "zst", "xz": "xz", "gz": "gz", "bz2": "bz2", "lz4": "lz4"}
 
@@ -49,33 +37,33 @@ _COMPRESSION_ENDINGS = {"zstd": "zst", "xz": "xz", "gz": "gz", "bz2": "bz2", "lz
 
 
 def snapshot(request: Request) -> Snapshot:
-    mkosi = _mkosi_host.version()
+    mkosi = host.version()
     if request.user and mkosi.number <= table.OLDEST:
         raise Failure(
             f"user {request.user}: mkosi {mkosi.number} builds as root alone; leave user out"
         )
-    record = _mkosi_host.read_record(request.directory)
+    record = host.read_record(request.directory)
     sections, translated, beside = _configuration(request, mkosi, record)
-    files = _mkosi_files.layout(request.contents, translated, mkosi.number)
+    files = mkosi_files.layout(request.contents, translated, mkosi.number)
     if request.root_password is not None:
-        files.update(_mkosi_files.root_password(beside, mkosi.number))
+        files.update(mkosi_files.root_password(beside, mkosi.number))
     unwanted = frozenset(record.files) - set(files)
-    with _mkosi_host.view(request.directory, files, unwanted) as view:
-        with _mkosi_host.without_new_directories(_old_caches(request.directory, sections, mkosi)):
-            summary = _mkosi_host.understood(view, mkosi.number)
+    with host.view(request.directory, files, unwanted) as view:
+        with host.without_new_directories(_old_caches(request.directory, sections, mkosi)):
+            summary = host.understood(view, mkosi.number)
         _refuse_losses(sections, summary, mkosi)
-        untold = _mkosi_summary.untold(sections, summary, beside.qcow2, beside.compress_qcow2)
-        digest = _mkosi_host.digest(summary, untold, view, request.directory, mkosi, record.salt)
+        untold = mkosi_summary.untold(sections, summary, beside.qcow2, beside.compress_qcow2)
+        digest = host.digest(summary, untold, view, request.directory, mkosi, record.salt)
         caches = _caches(summary, view, request.directory, mkosi.number)
     destination = _destination(request, sections)
     output = _output_name(summary)
-    stage = _mkosi_build.stage_of(request.directory, _stage_root(request, destination))
+    stage = mkosi_build.stage_of(request.directory, _stage_root(request, destination))
     return Snapshot(
         mkosi=mkosi,
         record=record,
         files=files,
-        present=_mkosi_host.present(request.directory, sorted({*files, *record.files})),
-        owner=_mkosi_build.uid_of(request.user) if request.user else 0,
+        present=host.present(request.directory, sorted({*files, *record.files})),
+        owner=mkosi_build.uid_of(request.user) if request.user else 0,
         warnings=translated.warnings if translated else (),
         beside=beside,
         output=output,
@@ -93,22 +81,22 @@ def snapshot(request: Request) -> Snapshot:
 
 
 def _configuration(
-    request: Request, mkosi: _mkosi_host.Version, record: _mkosi_host.Record
-) -> tuple[Settings, t.Optional[Translated], _mkosi_translate.Wanted]:
+    request: Request, mkosi: host.Version, record: host.Record
+) -> tuple[Settings, t.Optional[Translated], translate.Wanted]:
     """What mkosi is told, the translation if the module writes it, and what has no place in it."""
     sections, ours = request.config, True
     if sections is None:
         sections, ours = _own_configuration(request.directory, record)
     sections = _with_password(sections, request.root_password)
     if ours:
-        sections = _mkosi_translate.without_el_torito(
+        sections = translate.without_el_torito(
             _with_defaults(sections, request), mkosi.number, request.contents.repart
         )
-    translated = _mkosi_translate.translate(
+    translated = translate.translate(
         sections,
         mkosi.number,
         machine=platform.machine(),
-        compression="zstd" if _sources.reads_zstd(_machined.systemd_version()) else "gz",
+        compression="zstd" if sources.reads_zstd(machined.systemd_version()) else "gz",
         own_repart=bool(request.contents.repart),
         qcow2=request.qcow2,
     )
@@ -129,20 +117,20 @@ def _configuration(
     return translated.settings, translated, translated.beside
 
 
-def _own_configuration(directory: str, record: _mkosi_host.Record) -> tuple[Settings, bool]:
+def _own_configuration(directory: str, record: host.Record) -> tuple[Settings, bool]:
     """The configuration that stands in the directory; an old one is translated into a new file."""
-    new = os.path.join(directory, _mkosi_files.CONFIGURATION)
-    old = os.path.join(directory, _mkosi_files.OLD_CONFIGURATION)
-    text = None if _mkosi_files.CONFIGURATION in record.files else _files.read(new)
+    new = os.path.join(directory, mkosi_files.CONFIGURATION)
+    old = os.path.join(directory, mkosi_files.OLD_CONFIGURATION)
+    text = None if mkosi_files.CONFIGURATION in record.files else files.read(new)
     if text is not None:
-        parsed = _mkosi_text.parse(text, new)
+        parsed = mkosi_text.parse(text, new)
         return {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()}, False
-    text = _files.read(old)
+    text = files.read(old)
     if text is None:
         raise Failure(
             f"{directory} has neither mkosi.conf nor mkosi.default of its own; give config"
         )
-    parsed = _mkosi_text.parse(text, old)
+    parsed = mkosi_text.parse(text, old)
     return {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()}, True
 
 
@@ -172,10 +160,8 @@ def _with_defaults(sections: Settings, request: Request) -> dict[str, dict[str, 
     return {section: keys for section, keys in result.items() if keys}
 
 
-def _refuse_losses(
-    sections: Settings, summary: _mkosi_summary.Summary, mkosi: _mkosi_host.Version
-) -> None:
-    missing = _mkosi_summary.lost(sections, summary)
+def _refuse_losses(sections: Settings, summary: mkosi_summary.Summary, mkosi: host.Version) -> None:
+    missing = mkosi_summary.lost(sections, summary)
     if missing:
         raise Failure(
             f"mkosi {mkosi.text} did not understand all of the configuration, and nothing was"
@@ -193,14 +179,14 @@ def _destination(request: Request, sections: Settings) -> t.Optional[str]:
     return None if request.import_as else os.path.normpath(request.directory)
 
 
-def _old_caches(directory: str, sections: Settings, mkosi: _mkosi_host.Version) -> list[str]:
+def _old_caches(directory: str, sections: Settings, mkosi: host.Version) -> list[str]:
     if mkosi.number > table.OLDEST:
         return []
     values = (keys.get(name) for keys in sections.values() for name in ("Cache", "BuildDirectory"))
     return [os.path.normpath(os.path.join(directory, value[-1])) for value in values if value]
 
 
-def _outputs_there(record: _mkosi_host.Record, destination: t.Optional[str]) -> bool:
+def _outputs_there(record: host.Record, destination: t.Optional[str]) -> bool:
     """Whether all that the last build left lies where it would lie now."""
     return (
         bool(record.outputs and destination)
@@ -214,41 +200,39 @@ def _stage_root(request: Request, destination: t.Optional[str]) -> str:
     if destination is not None:
         return destination
     # An ordinary user may not look into the directory of all images.
-    return request.directory if request.user else _machined.MACHINES_DIRECTORY
+    return request.directory if request.user else machined.MACHINES_DIRECTORY
 
 
-def _output_name(summary: _mkosi_summary.Summary) -> str:
+def _output_name(summary: mkosi_summary.Summary) -> str:
     name = os.path.basename(summary.text("Output") or "image")
-    return _mkosi_translate.without_endings(name) if summary.old else name
+    return translate.without_endings(name) if summary.old else name
 
 
-def _compression(summary: _mkosi_summary.Summary) -> str:
+def _compression(summary: mkosi_summary.Summary) -> str:
     label = "Outer (output) Compression" if summary.old else "CompressOutput"
     word = summary.text(label) or "none"
     return {"no": "none"}.get(word, _COMPRESSION_ENDINGS.get(word, word))
 
 
-def _seen_images(
-    request: Request, beside: _mkosi_translate.Wanted
-) -> t.Optional[_images_plan.Snapshot]:
+def _seen_images(request: Request, beside: translate.Wanted) -> t.Optional[plan.Snapshot]:
     if request.import_as is None:
         return None
-    return _images.snapshot([_mkosi_plan.wanted_image(request, beside, with_source=False)])
+    return seen.snapshot([mkosi_plan.wanted_image(request, beside, with_source=False)])
 
 
 def remains(request: Request) -> Remains:
     """Look for it. Needs neither mkosi nor a valid configuration."""
-    record = _mkosi_host.read_record(request.directory)
+    record = host.read_record(request.directory)
     roots = {os.path.dirname(path) for path in record.outputs}
-    roots |= {request.directory, _machined.MACHINES_DIRECTORY}
-    stages = [_mkosi_build.stage_of(request.directory, root) for root in sorted(roots)]
+    roots |= {request.directory, machined.MACHINES_DIRECTORY}
+    stages = [mkosi_build.stage_of(request.directory, root) for root in sorted(roots)]
     images = None
     if request.import_as is not None:
-        images = _images.snapshot([_images_wanted.Wanted(request.import_as, state="absent")])
+        images = seen.snapshot([wanted.Wanted(request.import_as, state="absent")])
     return Remains(
         record=record,
-        recorded=_mkosi_host.is_recorded(request.directory),
-        files=tuple(_mkosi_host.present(request.directory, record.files)),
+        recorded=host.is_recorded(request.directory),
+        files=tuple(host.present(request.directory, record.files)),
         outputs=tuple(filter(os.path.lexists, record.outputs)),
         stages=tuple(filter(os.path.lexists, stages)),
         images=images,
@@ -259,7 +243,7 @@ def remains(request: Request) -> Remains:
 
 
 def _caches(
-    summary: _mkosi_summary.Summary, view: str, directory: str, number: int
+    summary: mkosi_summary.Summary, view: str, directory: str, number: int
 ) -> dict[str, tuple[str, ...]]:
     """The globs that would find something to clean, by level."""
     main = summary.main
@@ -298,7 +282,7 @@ def _packages(package: t.Optional[str], old: bool) -> tuple[str, ...]:
 
 
 def _to_clean(
-    record: _mkosi_host.Record,
+    record: host.Record,
     destination: t.Optional[str],
     output: str,
     caches: t.Mapping[str, t.Sequence[str]],
@@ -320,85 +304,85 @@ def _to_clean(
 
 
 def _write(step: Step) -> None:
-    file: _mkosi_files.File = step.arguments["file"]
-    _files.write(step.subject, file.text, mode=file.mode)
+    file: mkosi_files.File = step.arguments["file"]
+    files.write(step.subject, file.text, mode=file.mode)
     if step.arguments["owner"]:
         os.chown(step.subject, step.arguments["owner"], -1)
 
 
 def _remove(step: Step) -> None:
-    _files.remove(step.subject)
+    files.remove(step.subject)
     directory = os.path.dirname(step.subject)
     while os.path.basename(directory).startswith("mkosi.") or "/mkosi." in directory:
-        _files.remove_empty_directory(directory)
+        files.remove_empty_directory(directory)
         if os.path.isdir(directory):
             break
         directory = os.path.dirname(directory)
 
 
 def _run_build(step: Step) -> None:
-    build: _mkosi_build.Build = step.arguments["build"]
-    products = _mkosi_build.run(build)
-    record: _mkosi_host.Record = step.arguments["record"]
+    build: mkosi_build.Build = step.arguments["build"]
+    products = mkosi_build.run(build)
+    record: host.Record = step.arguments["record"]
     kept = tuple(products) if build.destination else ()
     for path in set(record.outputs) - set(kept):
-        _mkosi_build.remove(path)
-    _mkosi_host.write_record(dataclasses.replace(record, outputs=kept))
+        mkosi_build.remove(path)
+    host.write_record(dataclasses.replace(record, outputs=kept))
     if build.destination:
-        _mkosi_build.sweep(build.directory, build.stage)
+        mkosi_build.sweep(build.directory, build.stage)
 
 
 def _import(step: Step) -> None:
     """Hand what was built to the images' room, and clear the stage."""
-    build: _mkosi_build.Build = step.arguments["build"]
+    build: mkosi_build.Build = step.arguments["build"]
     products = (
-        _mkosi_host.read_record(build.directory).outputs
+        host.read_record(build.directory).outputs
         if build.destination
-        else _mkosi_build.products(build)
+        else mkosi_build.products(build)
     )
     try:
-        path = _mkosi_build.image_in(products, build.output)
+        path = mkosi_build.image_in(products, build.output)
         arguments = dict(step.arguments)
         arguments["source"] = dataclasses.replace(
             arguments["source"],
             file=path,
-            compression=_sources.by_name(path)[1],
+            compression=sources.by_name(path)[1],
             size=None if os.path.isdir(path) else os.path.getsize(path),
         )
-        _images_verbs.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
+        act.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
     finally:
         if not build.destination:
-            _mkosi_build.sweep(build.directory, build.stage)
+            mkosi_build.sweep(build.directory, build.stage)
 
 
 def _clean(step: Step) -> None:
-    _mkosi_build.clean(step.arguments["build"], step.arguments["levels"])
+    mkosi_build.clean(step.arguments["build"], step.arguments["levels"])
     for pattern in step.arguments["packages"]:
         for path in glob.glob(pattern):
-            _mkosi_build.remove(path)
-    for path in _mkosi_host.read_record(step.subject).outputs:
-        _mkosi_build.remove(path)
-    _mkosi_host.write_record(step.arguments["record"])
+            mkosi_build.remove(path)
+    for path in host.read_record(step.subject).outputs:
+        mkosi_build.remove(path)
+    host.write_record(step.arguments["record"])
 
 
 def _forget(step: Step) -> None:
-    for output in _mkosi_host.read_record(step.subject).outputs:
+    for output in host.read_record(step.subject).outputs:
         if output.startswith(f"{step.subject}/"):
-            _files.remove_empty_directory(os.path.dirname(output))
-    _files.remove_empty_directory(step.subject)
-    _mkosi_host.forget(step.subject)
+            files.remove_empty_directory(os.path.dirname(output))
+    files.remove_empty_directory(step.subject)
+    host.forget(step.subject)
 
 
 VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
-    **_images_verbs.VERBS,
+    **act.VERBS,
     "write": _write,
     "remove": _remove,
-    "clear leftovers of build": lambda s: _mkosi_build.sweep(
+    "clear leftovers of build": lambda s: mkosi_build.sweep(
         s.arguments["directory"], s.arguments["stage"]
     ),
     "build": _run_build,
     "clean": _clean,
-    "remove output": lambda s: _mkosi_build.remove(s.subject),
+    "remove output": lambda s: mkosi_build.remove(s.subject),
     "forget": _forget,
     "import image": _import,
     "replace image": _import,
@@ -409,15 +393,15 @@ def claim(request: Request, seen: Snapshot) -> None:
     """Say which files are ours before they are written: a killed run must not disown them."""
     ours = tuple(sorted({*seen.record.files, *seen.files}))
     if request.state == "built" and ours != seen.record.files:
-        _mkosi_host.write_record(dataclasses.replace(seen.record, files=ours))
+        host.write_record(dataclasses.replace(seen.record, files=ours))
 
 
 def settle(request: Request, seen: Snapshot) -> None:
     """And afterwards, which are left."""
-    record = _mkosi_host.read_record(request.directory)
+    record = host.read_record(request.directory)
     ours = tuple(sorted(seen.files))
     if request.state == "built" and record.files != ours and record.salt == seen.record.salt:
-        _mkosi_host.write_record(dataclasses.replace(record, files=ours))
+        host.write_record(dataclasses.replace(record, files=ours))
 
 
 def tell(request: Request, seen: Snapshot) -> dict[str, t.Any]:
@@ -427,8 +411,8 @@ def tell(request: Request, seen: Snapshot) -> dict[str, t.Any]:
         "mkosi": seen.mkosi.text,
         "format": seen.format,
         "digest": seen.digest,
-        "outputs": list(_mkosi_host.read_record(request.directory).outputs),
+        "outputs": list(host.read_record(request.directory).outputs),
         "translated": list(seen.warnings),
         "image": request.import_as,
-        "drift": _mkosi_plan.held_back(request, seen),
+        "drift": mkosi_plan.held_back(request, seen),
     }

@@ -21,15 +21,11 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _mkosi_host,
-    _progress,
-    _run,
-    _transfer,
-    _trees,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import progress, trees
+from .._core import run as core_run
+from .._core.plan import Failure
+from .._images import transfer
+from . import host, table
 
 STAGE = ".#nspawn-machined-mkosi"
 """systemd takes no name that begins so for an image, and clears them away at boot."""
@@ -50,7 +46,7 @@ class Build:
     """One run of mkosi."""
 
     directory: str
-    mkosi: _mkosi_host.Version
+    mkosi: host.Version
     output: str
     """The name that mkosi gives its output, without an ending."""
     stage: str
@@ -69,23 +65,23 @@ class Build:
 
 
 def stage_of(directory: str, root: str) -> str:
-    return os.path.join(root, STAGE, _mkosi_host.identity(directory))
+    return os.path.join(root, STAGE, host.identity(directory))
 
 
 def workspace_of(directory: str, stage: str, number: int) -> str:
     """Where mkosi works. Newer ones refuse a place inside of their directory, and take this one."""
     inside = f"{os.path.realpath(stage)}/".startswith(f"{os.path.realpath(directory)}/")
     if inside and number > table.OLDEST:
-        return f"{WORKSPACES}/nspawn-machined-mkosi-{_mkosi_host.identity(directory)}"
+        return f"{WORKSPACES}/nspawn-machined-mkosi-{host.identity(directory)}"
     return os.path.join(stage, "workspace")
 
 
 def unit_of(directory: str) -> str:
-    return f"nspawn-machined-mkosi-{_mkosi_host.identity(directory)}.service"
+    return f"nspawn-machined-mkosi-{host.identity(directory)}.service"
 
 
 def lock_of(directory: str) -> t.ContextManager[int]:
-    return _transfer.locked(f"mkosi-{_mkosi_host.identity(directory)}")
+    return transfer.locked(f"mkosi-{host.identity(directory)}")
 
 
 # --- leftovers ------------------------------------------------------------------------------
@@ -98,28 +94,30 @@ def sweep(directory: str, stage: str) -> None:
         return
     _detach_loops(stage)
     # The stage goes last: it tells that there was something.
-    _trees.remove(workspace_of(directory, stage, table.NEWEST))
-    _trees.remove(stage)
+    trees.remove(workspace_of(directory, stage, table.NEWEST))
+    trees.remove(stage)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(stage))
 
 
 def end(unit: str) -> None:
     """Stop a build with all its processes; no error when there is none."""
-    _run.run(["systemctl", "kill", "--signal=KILL", "--", unit], check=False)
-    _run.run(["systemctl", "stop", "--", unit], check=False)
-    _run.run(["systemctl", "reset-failed", "--", unit], check=False)
+    core_run.run(["systemctl", "kill", "--signal=KILL", "--", unit], check=False)
+    core_run.run(["systemctl", "stop", "--", unit], check=False)
+    core_run.run(["systemctl", "reset-failed", "--", unit], check=False)
 
 
 def _detach_loops(stage: str) -> None:
     """mkosi 14 builds disks on loop devices, which outlive it when it is killed."""
-    if _run.find("losetup") is None:
+    if core_run.find("losetup") is None:
         return
-    said = _run.run(["losetup", "--list", "--json", "--output=NAME,BACK-FILE"], check=False).stdout
+    said = core_run.run(
+        ["losetup", "--list", "--json", "--output=NAME,BACK-FILE"], check=False
+    ).stdout
     with contextlib.suppress(ValueError, KeyError):
         for device in json.loads(said or "{}").get("loopdevices", ()):
             if (device["back-file"] or "").startswith(f"{stage}/"):
-                _run.run(["losetup", "--detach", device["name"]], check=False)
+                core_run.run(["losetup", "--detach", device["name"]], check=False)
 
 
 # --- build ----------------------------------------------------------------------------------
@@ -128,10 +126,10 @@ def _detach_loops(stage: str) -> None:
 def run(build: Build) -> list[str]:
     """Build, convert and put in place; return what came out of it."""
     # Two mkosi must not run at once: one copies the other's package cache while it changes.
-    with _transfer.locked("mkosi", patience=build.timeout):
+    with transfer.locked("mkosi", patience=build.timeout):
         end(ANY_UNIT)
         try:
-            with _progress.Phases("building", build.directory) as phases:
+            with progress.Phases("building", build.directory) as phases:
                 place = _prepare(build)
                 _mkosi(build, place, phases)
                 if build.qcow2:
@@ -173,7 +171,7 @@ def _user(name: str) -> pwd.struct_passwd:
         raise Failure(f"user: this host has no user {name!r}, who was to build") from None
 
 
-def _mkosi(build: Build, place: str, phases: _progress.Phases) -> None:
+def _mkosi(build: Build, place: str, phases: progress.Phases) -> None:
     unit = unit_of(build.directory)
     argv = [*_unit_words(build, unit), "--", *(_doubled(word) for word in command(build, place))]
 
@@ -183,8 +181,8 @@ def _mkosi(build: Build, place: str, phases: _progress.Phases) -> None:
             phases.enter(_without_secrets(build, phase))
 
     try:
-        _run.run(argv, timeout=build.timeout, on_line=read)
-    except _run.CommandFailed as failed:
+        core_run.run(argv, timeout=build.timeout, on_line=read)
+    except core_run.CommandFailed as failed:
         end(unit)
         raise Failure(_explained(build, failed), **_details(build, failed)) from None
 
@@ -197,7 +195,7 @@ def command(build: Build, place: str) -> list[str]:
         words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]
     else:
         words += [f"--output={place}/{build.output}{build.ending}", f"--workspace-dir={workspace}"]
-        words += _mkosi_host.elsewhere(workspace, build.mkosi.number)
+        words += host.elsewhere(workspace, build.mkosi.number)
     return [*words, "build"]
 
 
@@ -211,7 +209,11 @@ def _unit_words(build: Build, unit: str) -> list[str]:
         words += [f"--uid={build.user}", f"--setenv=HOME={home}"]
     else:
         words.append("--setenv=HOME=/root")
-    words += [f"--setenv=PATH={_run.SEARCH_PATH}", "--setenv=LC_ALL=C.UTF-8", "--setenv=TERM=dumb"]
+    words += [
+        f"--setenv=PATH={core_run.SEARCH_PATH}",
+        "--setenv=LC_ALL=C.UTF-8",
+        "--setenv=TERM=dumb",
+    ]
     for name in _PROXIES:
         for spelling in (name, name.upper()):
             if spelling in os.environ:
@@ -224,7 +226,7 @@ def _doubled(word: str) -> str:
     return word.replace("$", "$$")
 
 
-def _explained(build: Build, failed: _run.CommandFailed) -> str:
+def _explained(build: Build, failed: core_run.CommandFailed) -> str:
     said = _told(build, failed)
     ended = (
         f"did not end within {build.timeout:g} s; give it more with timeout"
@@ -237,7 +239,7 @@ def _explained(build: Build, failed: _run.CommandFailed) -> str:
     )
 
 
-def _told(build: Build, failed: _run.CommandFailed) -> str:
+def _told(build: Build, failed: core_run.CommandFailed) -> str:
     return _without_secrets(build, last_words(failed.result.stderr))
 
 
@@ -265,7 +267,7 @@ def last_words(text: str) -> str:
     return "\n".join(lines[-TAIL:]) or "none"
 
 
-def _details(build: Build, failed: _run.CommandFailed) -> dict[str, t.Any]:
+def _details(build: Build, failed: core_run.CommandFailed) -> dict[str, t.Any]:
     return {"cmd": shlex.join(failed.result.argv), "rc": failed.result.rc}
 
 
@@ -304,7 +306,7 @@ def _convert(build: Build, place: str) -> None:
         target = path[: -len(".raw")] + ".qcow2"
         compress = ["-c"] if build.compress_qcow2 else []
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]
-        _run.run(argv, timeout=CONVERT_TIMEOUT)
+        core_run.run(argv, timeout=CONVERT_TIMEOUT)
         if not build.keep_raw:
             remove(path)
 
@@ -325,7 +327,7 @@ def _promote(place: str, destination: str, output: str) -> list[str]:
 
 def remove(path: str) -> None:
     """Remove an output and the link that mkosi made to it."""
-    _trees.remove(path)
+    trees.remove(path)
     link = _ENDINGS.sub("", path)
     if os.path.islink(link) and not os.path.exists(link):
         os.unlink(link)
@@ -338,6 +340,6 @@ def clean(build: Build, levels: int) -> None:
         argv.append(f"--output-directory={build.destination}")
     elif build.destination:
         argv.append(f"--output={build.destination}/{build.output}{build.ending}")
-    with _mkosi_host.room(build.directory) as room:
-        argv += _mkosi_host.elsewhere(room, build.mkosi.number)
-        _run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)
+    with host.room(build.directory) as room:
+        argv += host.elsewhere(room, build.mkosi.number)
+        core_run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)

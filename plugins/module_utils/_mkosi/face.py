@@ -16,25 +16,20 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _mkosi,
-    _mkosi_build,
-    _mkosi_files,
-    _mkosi_host,
-    _mkosi_plan,
-    _mkosi_text,
-    _module,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, Plan, ordered
+from .._core import files
+from .._core import module as core_module
+from .._core.plan import Failure, Plan, ordered
+from . import act, build, host, text
+from . import files as mkosi_files
+from . import plan as mkosi_plan
 
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 PASSWORDS = ("Password", "RootPassword")
 WORKERS = 2
 """One image is imported while the next is built; two builds at once do not get along."""
 
-Seen = t.Union[_mkosi_plan.Snapshot, _mkosi_plan.Remains]
-Looked = tuple[_mkosi_plan.Request, Seen, Plan]
+Seen = t.Union[mkosi_plan.Snapshot, mkosi_plan.Remains]
+Looked = tuple[mkosi_plan.Request, Seen, Plan]
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
@@ -44,18 +39,18 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     for entry in entries:
         hide_passwords(entry)
     for request in requests:
-        _mkosi_plan.check(request)
-    _mkosi_plan.check_all(requests)
-    if module.check_mode and not _mkosi_host.is_installed():
+        mkosi_plan.check(request)
+    mkosi_plan.check_all(requests)
+    if module.check_mode and not host.is_installed():
         return _unseen(module, requests)
     with contextlib.ExitStack() as locks:
         # Always in the same order, so that two runs cannot wait for each other.
         for directory in sorted(request.directory for request in requests):
-            locks.enter_context(_mkosi_build.lock_of(directory))
+            locks.enter_context(build.lock_of(directory))
         return _converge(module, [_look(request) for request in requests])
 
 
-def _unseen(module: AnsibleModule, requests: t.Sequence[_mkosi_plan.Request]) -> dict[str, t.Any]:
+def _unseen(module: AnsibleModule, requests: t.Sequence[mkosi_plan.Request]) -> dict[str, t.Any]:
     """In check mode, before an earlier task of the same run has really installed mkosi."""
     there = [request for request in requests if request.state != "absent"]
     if there:
@@ -63,19 +58,19 @@ def _unseen(module: AnsibleModule, requests: t.Sequence[_mkosi_plan.Request]) ->
             "mkosi is not installed on this host yet: whether it understands the configuration, "
             "and whether what it would build is there already, shows only when it is"
         )
-    steps = [step for request in there for step in _mkosi_plan.plan_unseen(request)]
+    steps = [step for request in there for step in mkosi_plan.plan_unseen(request)]
     looked = [_look(request) for request in requests if request.state == "absent"]
     steps += [step for _request, _seen, plan in looked for step in plan]
-    return _module.converge(module, ordered(steps), _mkosi.VERBS)
+    return core_module.converge(module, ordered(steps), act.VERBS)
 
 
-def _look(request: _mkosi_plan.Request) -> Looked:
+def _look(request: mkosi_plan.Request) -> Looked:
     try:
         if request.state == "absent":
-            remains = _mkosi.remains(request)
-            return request, remains, _mkosi_plan.plan_absent(request, remains)
-        seen = _mkosi.snapshot(request)
-        return request, seen, _mkosi_plan.plan(request, seen)
+            remains = act.remains(request)
+            return request, remains, mkosi_plan.plan_absent(request, remains)
+        seen = act.snapshot(request)
+        return request, seen, mkosi_plan.plan(request, seen)
     except Failure as failure:
         raise Failure(f"{request.directory}: {failure.message}", **failure.details) from None
 
@@ -87,26 +82,26 @@ def _converge(module: AnsibleModule, looked: t.Sequence[Looked]) -> dict[str, t.
     plan = ordered(step for _request, _seen, plan in looked for step in plan)
     if not module.check_mode:
         for request, seen, _plan in looked:
-            if isinstance(seen, _mkosi_plan.Snapshot):
-                _mkosi.claim(request, seen)
-    result = _module.converge(module, plan, _mkosi.VERBS, workers=WORKERS)
+            if isinstance(seen, mkosi_plan.Snapshot):
+                act.claim(request, seen)
+    result = core_module.converge(module, plan, act.VERBS, workers=WORKERS)
     told = []
     for request, seen, _plan in looked:
-        if isinstance(seen, _mkosi_plan.Snapshot):
+        if isinstance(seen, mkosi_plan.Snapshot):
             if not module.check_mode:
-                _mkosi.settle(request, seen)
-            told.append(_mkosi.tell(request, seen))
+                act.settle(request, seen)
+            told.append(act.tell(request, seen))
     return {**result, "builds": told} if told else result
 
 
-def warnings_of(request: _mkosi_plan.Request, seen: Seen, plan: Plan) -> list[str]:
-    if isinstance(seen, _mkosi_plan.Remains) or request.state != "built":
+def warnings_of(request: mkosi_plan.Request, seen: Seen, plan: Plan) -> list[str]:
+    if isinstance(seen, mkosi_plan.Remains) or request.state != "built":
         return []
     # Of other names once, when they are written; a run that changes nothing has no news.
-    configuration = os.path.join(request.directory, _mkosi_files.CONFIGURATION)
+    configuration = os.path.join(request.directory, mkosi_files.CONFIGURATION)
     written = any((step.verb, step.subject) == ("write", configuration) for step in plan)
     said = list(seen.warnings) if written else []
-    if _mkosi_plan.held_back(request, seen):
+    if mkosi_plan.held_back(request, seen):
         said.append(
             f"image {request.import_as} was left as it is, though it was built from something"
             " else; update: true builds it anew and replaces it"
@@ -117,53 +112,53 @@ def warnings_of(request: _mkosi_plan.Request, seen: Seen, plan: Plan) -> list[st
 # --- arguments ------------------------------------------------------------------------------
 
 
-def request_of(entry: t.Mapping[str, t.Any]) -> _mkosi_plan.Request:
+def request_of(entry: t.Mapping[str, t.Any]) -> mkosi_plan.Request:
     """One build from its arguments; what cannot be meant is refused here."""
     repart = {
-        name: _mkosi_text.normalise(sections, f"repart: {name}")
+        name: text.normalise(sections, f"repart: {name}")
         for name, sections in entry["repart"].items()
     }
-    contents = _mkosi_files.Contents(
+    contents = mkosi_files.Contents(
         scripts={name: _script(name, value) for name, value in entry["scripts"].items()},
         sandbox=_tree("sandbox_files", entry),
         skeleton=_tree("skeleton_files", entry),
         extra=_tree("extra_files", entry),
         repart=repart,
-        users=_mkosi_files.users_of(entry["users"]),
+        users=mkosi_files.users_of(entry["users"]),
     )
-    known = {field.name for field in dataclasses.fields(_mkosi_plan.Request)}
+    known = {field.name for field in dataclasses.fields(mkosi_plan.Request)}
     given = {key: value for key, value in entry.items() if key in known and value is not None}
     given.update(config=sections_of(entry["config"]), contents=contents)
-    return _mkosi_plan.Request(**given)
+    return mkosi_plan.Request(**given)
 
 
-def sections_of(config: t.Any) -> t.Optional[dict[str, dict[str, _mkosi_text.Values]]]:
+def sections_of(config: t.Any) -> t.Optional[dict[str, dict[str, text.Values]]]:
     if config is None:
         return None
     if isinstance(config, str):
-        config = _mkosi_text.parse(config, "config")
+        config = text.parse(config, "config")
     if not isinstance(config, t.Mapping):
         raise Failure(
             f"config is {type(config).__name__}; expected sections with their settings, or the"
             " text of a mkosi.conf"
         )
-    return _mkosi_text.normalise(config)
+    return text.normalise(config)
 
 
-def _script(name: str, value: t.Any) -> _mkosi_files.Script:
+def _script(name: str, value: t.Any) -> mkosi_files.Script:
     text, rest = _content(f"scripts: {name}", value, ("chroot",))
     chroot = rest.get("chroot")
     if chroot not in (None, True, False):
         raise Failure(f"scripts: {name}: chroot is {chroot!r}; expected true or false")
-    return _mkosi_files.Script(text, chroot)
+    return mkosi_files.Script(text, chroot)
 
 
-def _tree(option: str, entry: t.Mapping[str, t.Any]) -> dict[str, _mkosi_files.File]:
+def _tree(option: str, entry: t.Mapping[str, t.Any]) -> dict[str, mkosi_files.File]:
     files = {}
     for path, value in entry[option].items():
         what = f"{option}: {path}"
         text, rest = _content(what, value, ("mode",))
-        files[path] = _mkosi_files.File(text, _mode(what, rest.get("mode")))
+        files[path] = mkosi_files.File(text, _mode(what, rest.get("mode")))
     return files
 
 
@@ -178,7 +173,7 @@ def _content(what: str, value: t.Any, others: t.Sequence[str]) -> tuple[str, t.M
             f" {' and '.join(others)}; found {', '.join(map(str, value)) or 'nothing'}"
         )
     if "src" in value:
-        text = _files.read(str(value["src"]))
+        text = files.read(str(value["src"]))
         if text is None:
             raise Failure(f"{what}: this host has no file {value['src']}")
         return text, value

@@ -15,12 +15,10 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text as text_
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _mkosi_translate as translate_,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
+from . import table
+from . import text as text_
+from . import translate as translate_
 
 CONFIGURATION = "mkosi.conf"
 OLD_CONFIGURATION = "mkosi.default"

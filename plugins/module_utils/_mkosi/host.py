@@ -4,7 +4,7 @@
 
 """mkosi on this host: its version, what it makes of a directory, and the record of what was built.
 
-Private to the collection. Only looks; building stands in C(_mkosi_build).
+Private to the collection. Only looks; building stands in C(_mkosi.build).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import shutil
 import stat
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _memory, _run
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_summary as summary_
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files import Layout
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import files, memory, run
+from .._core.plan import Failure
+from . import summary as summary_
+from . import table
+from .files import Layout
 
-STATE_DIRECTORY = _memory.of("mkosi")
+STATE_DIRECTORY = memory.of("mkosi")
 RUNTIME_DIRECTORY = "/run/nspawn.machined"
 SUMMARY_TIMEOUT = 120
 
@@ -42,7 +42,7 @@ class Version:
 
 
 def is_installed() -> bool:
-    return _run.find("mkosi") is not None
+    return run.find("mkosi") is not None
 
 
 @functools.cache
@@ -53,7 +53,7 @@ def version() -> Version:
             "mkosi is not installed on this host; install it, or let the role"
             " nspawn.machined.mkosi do it"
         )
-    said = _run.run(["mkosi", "--version"]).stdout.strip()
+    said = run.run(["mkosi", "--version"]).stdout.strip()
     found = re.search(r"mkosi (\d+)(\S*)", said)
     if not found:
         raise Failure(f"mkosi --version said {said!r}; expected 'mkosi' and a number")
@@ -100,7 +100,7 @@ def is_recorded(directory: str) -> bool:
 
 def read_record(directory: str) -> Record:
     """The record of a directory; a new one, not yet written, when there is none."""
-    text = _files.read(_record_path(directory))
+    text = files.read(_record_path(directory))
     try:
         fields = json.loads(text or "")
         return Record(
@@ -119,12 +119,12 @@ def read_record(directory: str) -> Record:
 def write_record(record: Record) -> None:
     text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n"
     path = _record_path(record.directory)
-    if _files.read(path) != text:
-        _memory.write(path, text)
+    if files.read(path) != text:
+        memory.write(path, text)
 
 
 def forget(directory: str) -> None:
-    _memory.forget(_record_path(directory))
+    memory.forget(_record_path(directory))
 
 
 # --- the directory as it would be -----------------------------------------------------------
@@ -226,7 +226,7 @@ def _above(path: str) -> t.Iterator[str]:
 
 def _remove_if_empty(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        _files.remove_empty_directory(path)
+        files.remove_empty_directory(path)
 
 
 def understood(place: str, number: int) -> summary_.Summary:
@@ -237,10 +237,10 @@ def understood(place: str, number: int) -> summary_.Summary:
     )
     try:
         # Terminal and history of whoever runs the playbook must not change the answer.
-        said = _run.run(
+        said = run.run(
             argv, cwd=place, timeout=SUMMARY_TIMEOUT, environment={"TERM": "dumb", "NO_COLOR": "1"}
         )
-    except _run.CommandFailed as failed:
+    except run.CommandFailed as failed:
         said_ = failed.result.stderr.strip() or failed.result.stdout.strip()
         reason = "; ".join(said_.splitlines()[-5:]).replace(f"{place}/", "")
         raise Failure(f"mkosi {number} refuses the configuration: {reason}") from None
@@ -328,7 +328,7 @@ def present(directory: str, paths: t.Iterable[str]) -> dict[str, tuple[str, int,
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             status = os.lstat(full)
             if stat.S_ISREG(status.st_mode):
-                text = _files.read(full)
+                text = files.read(full)
                 found[path] = (text or "", stat.S_IMODE(status.st_mode), status.st_uid)
             else:
                 found[path] = ("", -1, status.st_uid)

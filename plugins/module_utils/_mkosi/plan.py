@@ -13,25 +13,14 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images_plan,
-    _images_wanted,
-    _machined,
-    _mkosi_build,
-    _mkosi_files,
-    _mkosi_host,
-    _mkosi_translate,
-    _sources,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import Settings
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    identities,
-    ordered,
-)
+from .._core.plan import Failure, Plan, Step, identities, ordered
+from .._images import plan as images_plan
+from .._images import sources
+from .._images import wanted as images_wanted
+from .._systemd import machined
+from . import build, host, table, translate
+from . import files as mkosi_files
+from .text import Settings
 
 HIDDEN = "(not shown)"
 CLEAN_LEVELS = ("outputs", "incremental", "all")
@@ -51,7 +40,7 @@ class Request:
     directory: str
     config: t.Optional[Settings] = None
     """Nothing: the directory has its own."""
-    contents: _mkosi_files.Contents = dataclasses.field(default_factory=_mkosi_files.Contents)
+    contents: mkosi_files.Contents = dataclasses.field(default_factory=mkosi_files.Contents)
     state: str = "built"
     clean: str = "outputs"
     force: bool = False
@@ -71,7 +60,7 @@ def check(request: Request) -> None:
             " configuration, which is made when it is missing"
         )
     if request.import_as is not None:
-        _machined.check_image_name(request.import_as)
+        machined.check_image_name(request.import_as)
     if request.read_only is not None and request.import_as is None:
         raise Failure("read_only is a property of the image; name it with import_as")
     if request.timeout <= 0:
@@ -95,16 +84,16 @@ def check_all(requests: t.Sequence[Request]) -> None:
 class Snapshot:
     """A mkosi directory as it is, and what mkosi would make of it as it is wanted."""
 
-    mkosi: _mkosi_host.Version
-    record: _mkosi_host.Record
-    files: _mkosi_files.Layout
+    mkosi: host.Version
+    record: host.Record
+    files: mkosi_files.Layout
     """What the module writes."""
     present: t.Mapping[str, tuple[str, int, int]]
     """Text, mode and owner of what it writes or wrote."""
     owner: int
     """The user who may read secret files."""
     warnings: tuple[str, ...]
-    beside: _mkosi_translate.Wanted
+    beside: translate.Wanted
     output: str
     format: str
     compression: str
@@ -118,19 +107,19 @@ class Snapshot:
     """What each level of clean would find, as names of levels."""
     packages: tuple[str, ...] = ()
     """Globs of what mkosi leaves of the last level."""
-    images: t.Optional[_images_plan.Snapshot] = None
+    images: t.Optional[images_plan.Snapshot] = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Remains:
     """What the module has left in a directory, for taking it away."""
 
-    record: _mkosi_host.Record
+    record: host.Record
     recorded: bool
     files: tuple[str, ...]
     outputs: tuple[str, ...]
     stages: tuple[str, ...]
-    images: t.Optional[_images_plan.Snapshot] = None
+    images: t.Optional[images_plan.Snapshot] = None
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -197,7 +186,7 @@ def _file_steps(request: Request, seen: Snapshot) -> list[Step]:
     return steps
 
 
-def _shown(file: _mkosi_files.File, text: str, mode: int, other: bool = False) -> str:
+def _shown(file: mkosi_files.File, text: str, mode: int, other: bool = False) -> str:
     if file.secret:
         return f"{HIDDEN}{' (another one)' if other else ''}\n"
     return text if mode in (0o644, 0o755) else f"(mode {mode:04o})\n{text}"
@@ -207,7 +196,7 @@ def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
     if request.import_as is None or seen.images is None:
         return []
     images = seen.images
-    source = _sources.Source(
+    source = sources.Source(
         kind="mkosi",
         location=request.directory,
         format=_source_format(request, seen),
@@ -222,7 +211,7 @@ def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
         )
     wanted = wanted_image(request, seen.beside, digest=seen.digest)
     images = dataclasses.replace(images, sources={request.import_as: source})
-    steps = _images_plan.plan(images, [wanted])
+    steps = images_plan.plan(images, [wanted])
     # The digest is what tells two builds apart.
     return [
         dataclasses.replace(
@@ -280,10 +269,10 @@ def _sweep_step(directory: str, stage: str) -> Step:
     )
 
 
-def _build(request: Request, seen: Snapshot) -> _mkosi_build.Build:
+def _build(request: Request, seen: Snapshot) -> build.Build:
     secrets = (request.root_password, seen.beside.root_password)
     hashes = (user.password for user in request.contents.users)
-    return _mkosi_build.Build(
+    return build.Build(
         directory=request.directory,
         mkosi=seen.mkosi,
         output=seen.output,
@@ -325,7 +314,7 @@ def _build_step(request: Request, seen: Snapshot, needs: frozenset[str]) -> Step
     )
 
 
-def _record_after(request: Request, seen: Snapshot) -> _mkosi_host.Record:
+def _record_after(request: Request, seen: Snapshot) -> host.Record:
     return dataclasses.replace(
         seen.record,
         files=tuple(sorted(seen.files)),
@@ -336,15 +325,15 @@ def _record_after(request: Request, seen: Snapshot) -> _mkosi_host.Record:
 
 def wanted_image(
     request: Request,
-    beside: _mkosi_translate.Wanted,
+    beside: translate.Wanted,
     *,
     with_source: bool = True,
     digest: t.Optional[str] = None,
-) -> _images_wanted.Wanted:
+) -> images_wanted.Wanted:
     read_only = request.read_only
     if read_only is None and beside.read_only:
         read_only = True
-    return _images_wanted.Wanted(
+    return images_wanted.Wanted(
         name=request.import_as or "",
         path=request.directory if with_source else None,
         read_only=read_only,
@@ -385,8 +374,8 @@ def plan_absent(request: Request, seen: Remains) -> Plan:
     if seen.images is not None and request.import_as is not None:
         record = seen.images.records.get(request.import_as)
         if record and (record.kind, record.source) == ("mkosi", request.directory):
-            wanted = _images_wanted.Wanted(request.import_as, state="absent")
-            steps += _images_plan.plan(seen.images, [wanted])
+            wanted = images_wanted.Wanted(request.import_as, state="absent")
+            steps += images_plan.plan(seen.images, [wanted])
     steps += [_sweep_step(request.directory, stage) for stage in seen.stages]
     for path in seen.outputs:
         steps.append(Step("remove output", path, before={"output": "there"}))

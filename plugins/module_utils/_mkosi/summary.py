@@ -14,11 +14,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
-    Settings,
-    Values,
-)
+from . import table
+from .text import Settings, Values
 
 Fields = t.Mapping[str, t.Any]
 

@@ -4,14 +4,14 @@
 
 """The text of a mkosi configuration: read, checked and written.
 
-Private to the collection. Pure. What a setting means stands in C(_mkosi_translate).
+Private to the collection. Pure. What a setting means stands in C(_mkosi.translate).
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
 
 Values = tuple[str, ...]
 """The lines of a setting's value; lists have several."""

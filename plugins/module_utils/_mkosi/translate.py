@@ -17,15 +17,9 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_words as words
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
-    Definitions,
-    Settings,
-    Values,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core.plan import Failure
+from . import table, text, words
+from .text import Definitions, Settings, Values
 
 _OUTPUT_SUFFIXES = re.compile(r"(\.(raw|tar|cpio|qcow2|gz|xz|zst|zstd))+\Z")
 
@@ -99,7 +93,7 @@ def _check_safe(config: Settings) -> None:
                         f"[{section}] {name}= contains '#', with which mkosi begins a comment"
                         " wherever it stands; put such a value into a script or a file"
                     )
-                _mkosi_text.checked(value, f"[{section}] {name}=")
+                text.checked(value, f"[{section}] {name}=")
 
 
 class _Translation:

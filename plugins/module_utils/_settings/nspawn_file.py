@@ -16,10 +16,10 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _ini
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._ini import Place, Settings, Values
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import ini
+from .._core.ini import Place, Settings, Values
+from .._core.plan import Failure
+from . import table
 
 DIRECTORY = "/etc/systemd/nspawn"
 RUNTIME_DIRECTORY = "/run/systemd/nspawn"
@@ -75,7 +75,7 @@ def normalise(raw: t.Mapping[str, t.Any], what: str = "settings") -> Settings:
     True and false become C(yes) and C(no), a list becomes one assignment for each item, null
     means that the key is not to be there. C(Environment) may also be a mapping.
     """
-    return _ini.normalise(raw, what, _quoted)
+    return ini.normalise(raw, what, _quoted)
 
 
 def _quoted(word: str, what: str) -> str:
@@ -104,13 +104,13 @@ def with_defaults(settings: Settings) -> Settings:
 
 def parse(text: str, what: str = "the .nspawn file") -> Settings:
     """What systemd reads in the text of a file, in the spelling of the file."""
-    return _ini.parse(text, what)
+    return ini.parse(text, what)
 
 
 def render(settings: Settings) -> str:
     """The text of a file that says exactly this. Refuses what would not come back as given."""
     _check_safe(settings, "settings")
-    return _ini.render(settings)
+    return ini.render(settings)
 
 
 def merge(
@@ -124,13 +124,13 @@ def merge(
     A key without values goes. With O(exclusive) every key goes that is not wanted.
     """
     _check_safe(wanted, what)
-    return _ini.merge(existing or "", wanted, exclusive=exclusive, same=same, what=what)
+    return ini.merge(existing or "", wanted, exclusive=exclusive, same=same, what=what)
 
 
 def _check_safe(settings: Settings, what: str) -> None:
     for (section, key), values in settings.places():
         for value in values or ("",):
-            _ini.check_safe(section, key, value, what)
+            ini.check_safe(section, key, value, what)
 
 
 def same(place: Place, found: Values, wanted: Values) -> bool:
@@ -209,7 +209,7 @@ def _too_new(what: str, needed: int, version: int) -> str:
 
 def _sections_hint(section: str, key: str) -> str:
     owners = [name for name, keys in table.TABLE.items() if key in keys]
-    near = owners[0] if owners else _ini.nearest(section, table.TABLE)
+    near = owners[0] if owners else ini.nearest(section, table.TABLE)
     return f"[{near}]" if near else ", ".join(f"[{name}]" for name in table.TABLE)
 
 
@@ -217,11 +217,11 @@ def _key_hint(section: str, key: str) -> str:
     owners = [name for name, keys in table.TABLE.items() if key in keys]
     if owners:
         return f"it belongs into [{owners[0]}]"
-    here = _ini.nearest(key, table.TABLE[section])
+    here = ini.nearest(key, table.TABLE[section])
     if here:
         return f"the nearest is {here}="
     for other, keys in table.TABLE.items():
-        there = _ini.nearest(key, keys)
+        there = ini.nearest(key, keys)
         if there:
             return f"the nearest is [{other}] {there}="
     return f"it has {', '.join(sorted(table.TABLE[section]))}"

@@ -10,20 +10,11 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _files,
-    _machined,
-    _settings,
-    _units,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    Verbs,
-    ordered,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._settings import Settings
+from .._core import files
+from .._core.plan import Failure, Plan, Step, Verbs, ordered
+from .._systemd import machined, units
+from . import nspawn_file
+from .nspawn_file import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,30 +41,30 @@ class Seen:
 
     @property
     def path(self) -> str:
-        return _settings.path_of(self.name)
+        return nspawn_file.path_of(self.name)
 
 
 def snapshot(names: t.Sequence[str]) -> tuple[Seen, ...]:
-    states = _units.snapshot([_machined.unit_of(name) for name in names])
-    return tuple(_seen(name, states[_machined.unit_of(name)]) for name in names)
+    states = units.snapshot([machined.unit_of(name) for name in names])
+    return tuple(_seen(name, states[machined.unit_of(name)]) for name in names)
 
 
-def _seen(name: str, state: _units.UnitState) -> Seen:
-    path = _settings.path_of(name)
+def _seen(name: str, state: units.UnitState) -> Seen:
+    path = nspawn_file.path_of(name)
     return Seen(
         name=name,
-        text=_files.read(path),
-        mode=_files.mode_of(path),
+        text=files.read(path),
+        mode=files.mode_of(path),
         running=state.running,
-        outdated=state.running and _units.younger_than_start(state.name, [path]),
+        outdated=state.running and units.younger_than_start(state.name, [path]),
         shadowed=_shadowed(name),
     )
 
 
 def _shadowed(name: str) -> str | None:
     others = (
-        f"{_settings.RUNTIME_DIRECTORY}/{name}.nspawn",
-        f"{_machined.MACHINES_DIRECTORY}/{name}.nspawn",
+        f"{nspawn_file.RUNTIME_DIRECTORY}/{name}.nspawn",
+        f"{machined.MACHINES_DIRECTORY}/{name}.nspawn",
     )
     return next((path for path in others if os.path.lexists(path)), None)
 
@@ -87,7 +78,7 @@ def text_of(seen: Seen, wanted: Wanted) -> str | None:
     """The text that the file shall have."""
     if wanted.settings is None:
         return None
-    text = _settings.merge(seen.text, wanted.settings, wanted.exclusive, what=seen.path)
+    text = nspawn_file.merge(seen.text, wanted.settings, wanted.exclusive, what=seen.path)
     # Without a word in it a file would do nothing but keep others from being read.
     return text if text or seen.text is not None else None
 
@@ -108,13 +99,13 @@ def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
 
     def write(step: Step) -> None:
         keep(step)
-        _files.write(step.subject, step.arguments["text"], mode=step.arguments["mode"])
+        files.write(step.subject, step.arguments["text"], mode=step.arguments["mode"])
 
     def remove(step: Step) -> None:
         keep(step)
-        _files.remove(step.subject)
-        if os.path.dirname(step.subject) == _settings.DIRECTORY:
-            _files.remove_empty_directory(_settings.DIRECTORY)
+        files.remove(step.subject)
+        if os.path.dirname(step.subject) == nspawn_file.DIRECTORY:
+            files.remove_empty_directory(nspawn_file.DIRECTORY)
 
     def keep(step: Step) -> None:
         if backup and step.before is not None:
@@ -131,7 +122,7 @@ def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
     for one in seen:
         text = text_of(one, wanted)
         found += [
-            f"{one.path}: {hint}" for hint in _settings.advice(_parsed(text, one.path), version)
+            f"{one.path}: {hint}" for hint in nspawn_file.advice(_parsed(text, one.path), version)
         ]
         if one.text is None and text is not None and one.shadowed:
             found.append(f"{one.shadowed} is not read any more as soon as there is {one.path}")
@@ -160,7 +151,7 @@ def result(
 
 
 def _parsed(text: str | None, path: str) -> Settings:
-    return _settings.parse(text or "", path)
+    return nspawn_file.parse(text or "", path)
 
 
 def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
@@ -169,7 +160,7 @@ def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
     if not names:
         raise Failure("name: expected at least one machine")
     for name in names:
-        _machined.check_name(name)
+        machined.check_name(name)
     if params["state"] == "absent":
         if params["settings"] or params["exclusive"] or params["defaults"]:
             raise Failure(
@@ -177,10 +168,10 @@ def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
                 " with state=present"
             )
         return Wanted(names, None)
-    settings = _settings.normalise(params["settings"] or {})
+    settings = nspawn_file.normalise(params["settings"] or {})
     if params["defaults"]:
-        settings = _settings.with_defaults(settings)
+        settings = nspawn_file.with_defaults(settings)
     elif not settings and not params["exclusive"]:
         raise Failure("settings: expected at least one section with a key")
-    _settings.check(settings, version)
+    nspawn_file.check(settings, version)
     return Wanted(names, settings, params["exclusive"])

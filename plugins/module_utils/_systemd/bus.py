@@ -14,8 +14,8 @@ import json
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, run
+from .._core.plan import Failure
+from .._core.run import CommandFailed, run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
 """Drop-ins of the configuration of systemd-networkd and systemd-resolved.
 
-Private to the collection. Drop-ins of units are in C(_units).
+Private to the collection. Drop-ins of units are in C(_systemd.units).
 """
 
 from __future__ import annotations
@@ -15,16 +15,9 @@ import json
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    Verbs,
-    identities,
-    ordered,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._run import run
+from .._core import files
+from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
+from .._core.run import run
 
 DIRECTORY = "/etc/systemd"
 # A daemon cannot be asked which files it has read. So a mark is left before a file changes and
@@ -100,7 +93,7 @@ def check_name_servers(settings: Settings) -> None:
 
 def snapshot(wanted: Wanted) -> Snapshot:
     return Snapshot(
-        texts={path: _files.read(path) for path in wanted.paths},
+        texts={path: files.read(path) for path in wanted.paths},
         running=run(["systemctl", "--quiet", "is-active", "--", wanted.service], check=False).rc
         == 0,
         unread=os.path.exists(_mark(wanted.service)),
@@ -143,14 +136,14 @@ def _mark(service: str) -> str:
 
 
 def _write(step: Step) -> None:
-    _files.touch(_mark(step.arguments["service"]))
-    _files.write(step.arguments["path"], step.arguments["text"])
+    files.touch(_mark(step.arguments["service"]))
+    files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    _files.touch(_mark(step.arguments["service"]))
-    _files.remove(step.arguments["path"])
-    _files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
+    files.touch(_mark(step.arguments["service"]))
+    files.remove(step.arguments["path"])
+    files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
 
 
 def _reload(step: Step) -> None:
@@ -163,7 +156,7 @@ def _reload(step: Step) -> None:
     else:
         # It learnt to reload with systemd 254 only.
         run(["systemctl", "reload-or-restart", "--", step.subject])
-    _files.remove(_mark(step.subject))
+    files.remove(_mark(step.subject))
 
 
 def _links_of(files: t.Collection[str]) -> list[str]:

@@ -12,11 +12,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _bus, _images_class
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._run import find, run
+from .._core.plan import Failure
+from .._core.run import find, run
+from . import bus, image_classes
 
-MACHINES_DIRECTORY = _images_class.MACHINE.root
+MACHINES_DIRECTORY = image_classes.MACHINE.root
 NAME_LIMIT = 64
 # What it is called while machined clones it begins with .# and ends in 16 more characters.
 IMAGE_NAME_LIMIT = 255 - 18
@@ -37,7 +37,7 @@ class Image:
     modified: int
     usage: t.Optional[int]
     path: str
-    image_class: str = _images_class.MACHINE.name
+    image_class: str = image_classes.MACHINE.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +148,7 @@ def images() -> dict[str, Image]:
     """All images, without hidden ones and the host's own tree."""
     if not is_installed():
         return {}
-    (rows,) = _bus.call(_bus.MACHINED, "ListImages")
+    (rows,) = bus.call(bus.MACHINED, "ListImages")
     return {row[0]: _image(row) for row in rows if not row[0].startswith(".")}
 
 
@@ -172,7 +172,7 @@ def _known(number: int) -> t.Optional[int]:
 def image_path(name: str, kind: str = "directory") -> str:
     """Where an image lies. ListImages does not tell, and asking each one costs a process."""
     file = f"{name}.raw" if kind == "raw" else name
-    for directory in _images_class.MACHINE.directories:
+    for directory in image_classes.MACHINE.directories:
         path = os.path.join(directory, file)
         if os.path.lexists(path):
             return path
@@ -183,13 +183,13 @@ def registered() -> list[str]:
     """The names of all machines but the host itself."""
     if not is_installed():
         return []
-    (rows,) = _bus.call(_bus.MACHINED, "ListMachines")
+    (rows,) = bus.call(bus.MACHINED, "ListMachines")
     return [row[0] for row in rows if not row[0].startswith(".")]
 
 
 def kill_leader(name: str, number: int) -> None:
     """Send a signal to the first process of a machine."""
-    _bus.call(_bus.MACHINED, "KillMachine", "ssi", name, "leader", str(number))
+    bus.call(bus.MACHINED, "KillMachine", "ssi", name, "leader", str(number))
 
 
 def machines(names: t.Optional[t.Sequence[str]] = None) -> dict[str, Machine]:

@@ -18,16 +18,10 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _bus,
-    _causes,
-    _files,
-    _ini,
-    _run,
-    _units_table,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from .._core import files, ini, run
+from .._core.ini import Settings
+from .._core.plan import Failure
+from . import bus, causes, units_table
 
 DIRECTORY = "/etc/systemd/system"
 RUNTIME_DIRECTORY = "/run/systemd/system"
@@ -80,7 +74,7 @@ def check_unit(unit: str, what: str = "unit") -> None:
 
 def normalise(raw: t.Mapping[str, t.Any], what: str = "settings") -> Settings:
     """Settings of a unit from YAML, lists of commands begun with the empty assignment."""
-    return _reset(_ini.normalise(raw, what, _quoted))
+    return _reset(ini.normalise(raw, what, _quoted))
 
 
 def _quoted(word: str, _what: str) -> str:
@@ -102,8 +96,8 @@ def render(raw: t.Mapping[str, t.Any], what: str = "settings") -> str:
     settings = normalise(raw, what)
     for (section, key), values in settings.places():
         for value in values or ("",):
-            _ini.check_safe(section, key, value, what)
-    return _ini.render(settings)
+            ini.check_safe(section, key, value, what)
+    return ini.render(settings)
 
 
 _SIZE = re.compile(r"infinity|[0-9]+(?:\.[0-9]+)?\s*(?:[KMGTPEB]|%|‰|‱)?")
@@ -139,11 +133,11 @@ def _problems(
         return
     sections = dict.fromkeys(("Unit", kind, "Install"))
     if section not in sections:
-        near = _ini.nearest(section, sections)
+        near = ini.nearest(section, sections)
         expected = f"[{near}]" if near else ", ".join(f"[{name}]" for name in sections)
         yield f"a drop-in of a {kind.lower()} has no section [{section}]; expected {expected}"
         return
-    keys = _units_table.TABLE.get(section)
+    keys = units_table.TABLE.get(section)
     if keys is None or key.startswith("X-"):
         return
     if key not in keys:
@@ -158,11 +152,11 @@ def _problems(
 
 
 def _hint(section: str, key: str, sections: t.Sequence[str]) -> str:
-    tables = {name: _units_table.TABLE.get(name, {}) for name in sections}
+    tables = {name: units_table.TABLE.get(name, {}) for name in sections}
     owners = [name for name, keys in tables.items() if key in keys]
     if owners:
         return f"it belongs into [{owners[0]}]"
-    near = _ini.nearest(key, tables[section])
+    near = ini.nearest(key, tables[section])
     return f"the nearest is {near}=" if near else "see systemd.directives(7) for all there are"
 
 
@@ -229,8 +223,8 @@ def _listed(units: t.Sequence[str]) -> dict[str, t.Sequence[t.Any]]:
     patterns = sorted({re.sub(r"@.+\.", "@*.", unit) for unit in units})
     if not patterns:
         return {}
-    (rows,) = _bus.call(
-        _bus.SYSTEMD, "ListUnitsByPatterns", "asas", "0", str(len(patterns)), *patterns
+    (rows,) = bus.call(
+        bus.SYSTEMD, "ListUnitsByPatterns", "asas", "0", str(len(patterns)), *patterns
     )
     return {row[0]: row for row in rows}
 
@@ -281,9 +275,9 @@ def _is_frozen(unit: str) -> bool:
             return "frozen 1" in events.read()
     except OSError:
         # Not in the usual slice, or just gone. Few are, so the dear way is good enough.
-        where = _bus.object_path("/org/freedesktop/systemd1/unit", unit)
-        found = _bus.properties(
-            _bus.SYSTEMD, "FreezerState", path=where, interface="org.freedesktop.systemd1.Unit"
+        where = bus.object_path("/org/freedesktop/systemd1/unit", unit)
+        found = bus.properties(
+            bus.SYSTEMD, "FreezerState", path=where, interface="org.freedesktop.systemd1.Unit"
         )
         return bool(found["FreezerState"] == "frozen")
 
@@ -296,7 +290,7 @@ def details(units: t.Sequence[str]) -> dict[str, Details]:
         "Id,Result,MainPID,ExecMainCode,ExecMainStatus,InvocationID,NeedDaemonReload,DropInPaths,"
         "ControlGroup"
     )
-    stdout = _run.run(["systemctl", "show", f"--property={wanted}", "--", *units]).stdout
+    stdout = run.run(["systemctl", "show", f"--property={wanted}", "--", *units]).stdout
     found: dict[str, Details] = {}
     for block in stdout.split("\n\n"):
         shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -318,7 +312,7 @@ def unloadable(units: t.Sequence[str]) -> dict[str, str]:
     real = [unit for unit in units if "@." not in unit]
     if not real:
         return {}
-    (rows,) = _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(real)), *real)
+    (rows,) = bus.call(bus.SYSTEMD, "ListUnitsByNames", "as", str(len(real)), *real)
     return {row[0]: row[2] for row in rows if row[2] in ("bad-setting", "error")}
 
 
@@ -346,7 +340,7 @@ def _changed(path: str) -> int | None:
 
 def mark_unread() -> None:
     """Note that unit files change, so that a run that is cut off is followed by a reload."""
-    _files.touch(UNREAD)
+    files.touch(UNREAD)
 
 
 def unread() -> bool:
@@ -354,8 +348,8 @@ def unread() -> bool:
 
 
 def daemon_reload() -> None:
-    _bus.call(_bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
-    _files.remove(UNREAD)
+    bus.call(bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
+    files.remove(UNREAD)
 
 
 def enable(units: t.Sequence[str], *, reload: bool = True) -> None:
@@ -374,7 +368,7 @@ def disable(units: t.Sequence[str], *, reload: bool = True) -> None:
 def _unit_files_call(
     method: str, signature: str, units: t.Sequence[str], *flags: str, reload: bool
 ) -> None:
-    _bus.call(_bus.SYSTEMD, method, signature, str(len(units)), *units, *flags)
+    bus.call(bus.SYSTEMD, method, signature, str(len(units)), *units, *flags)
     if reload:
         daemon_reload()
 
@@ -524,7 +518,7 @@ def _until(arguments: t.Sequence[str], deadline: float) -> str:
     """Let systemctl wait for its jobs. The jobs go on when it is ended at the deadline."""
     try:
         return _systemctl(arguments, timeout=max(0.1, deadline - time.monotonic()))
-    except _run.CommandFailed as error:
+    except run.CommandFailed as error:
         if error.result.rc != -1:
             raise
         return error.result.stderr
@@ -533,7 +527,7 @@ def _until(arguments: t.Sequence[str], deadline: float) -> str:
 def _systemctl(arguments: t.Sequence[str], timeout: float) -> str:
     """Whether each unit did what it was told shows in its state, not in the exit code."""
     argv = ["systemctl", "--no-ask-password", *arguments]
-    return _run.run(argv, timeout=timeout, check=False).stderr
+    return run.run(argv, timeout=timeout, check=False).stderr
 
 
 def _clear_leftovers(units: t.Iterable[str]) -> None:
@@ -548,15 +542,15 @@ def _clear_leftovers(units: t.Iterable[str]) -> None:
         name = found.group(1) if found else ""
         path = f"{EXPORTS}/{name}"
         if name and os.path.ismount(path) and not _is_registered(name):
-            _run.run(["umount", "--", path], timeout=30, check=False)
+            run.run(["umount", "--", path], timeout=30, check=False)
             with contextlib.suppress(OSError):
                 os.rmdir(path)
 
 
 def _is_registered(machine: str) -> bool:
     try:
-        _bus.call(_bus.MACHINED, "GetMachine", "s", machine)
-    except _bus.CallFailed:
+        bus.call(bus.MACHINED, "GetMachine", "s", machine)
+    except bus.CallFailed:
         return False
     return True
 
@@ -569,7 +563,7 @@ def journal_tail(unit: str, lines: int = 20, since: float | None = None) -> list
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}"]
     if since is not None:
         argv.append(f"--since=@{since:.6f}")
-    result = _run.run([*argv, f"--unit={unit}"], timeout=30, check=False)
+    result = run.run([*argv, f"--unit={unit}"], timeout=30, check=False)
     return [line for line in map(_printable, result.stdout.splitlines()) if line]
 
 
@@ -593,12 +587,12 @@ def explain(
     """
     known = details([unit])[unit]
     # What was said last may still be on its way to the journal's files.
-    _run.run(["journalctl", "--sync"], timeout=10, check=False)
+    run.run(["journalctl", "--sync"], timeout=10, check=False)
     tail = journal_tail(unit, lines, since)
     text = (message or f"{unit} failed").rstrip(".")
     if known.result not in ("", "success"):
         text += f". systemd says {known.result}, exit status {known.exit_status}"
-    cause = _causes.likely(tail, result or known.result, message)
+    cause = causes.likely(tail, result or known.result, message)
     if cause:
         text += f". Likely cause: {cause}"
     text = f"{text.rstrip('.')}."

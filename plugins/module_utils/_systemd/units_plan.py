@@ -10,15 +10,10 @@ import dataclasses
 import os
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files, _machined, _units
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    Verbs,
-    identities,
-    ordered,
-)
+from .._core import files
+from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
+from . import machined
+from . import units as systemd_units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,47 +45,47 @@ class Snapshot:
 def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
     """Check everything that the user gave, before anything is looked at or changed."""
     units = _units_of(params)
-    _units.check_drop_in(params["drop_in"])
+    systemd_units.check_drop_in(params["drop_in"])
     settings = params["settings"] or {}
     if params["state"] == "absent":
         if settings:
             raise Failure("state=absent takes away the whole drop-in; leave settings out")
         return Wanted(units, params["drop_in"], None)
-    text = _units.render(settings)
+    text = systemd_units.render(settings)
     if not text:
         raise Failure("settings: a drop-in without settings does nothing; use state=absent")
     for unit in units:
-        _units.check(_units.normalise(settings), unit, version)
+        systemd_units.check(systemd_units.normalise(settings), unit, version)
     return Wanted(units, params["drop_in"], text)
 
 
 def _units_of(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     for name in params["name"] or ():
-        _machined.check_name(name)
+        machined.check_name(name)
     for unit in params["unit"] or ():
-        _units.check_unit(unit)
-    units = [*map(_machined.unit_of, params["name"] or ()), *(params["unit"] or ())]
+        systemd_units.check_unit(unit)
+    units = [*map(machined.unit_of, params["name"] or ()), *(params["unit"] or ())]
     if not units:
         raise Failure("name: expected at least one machine")
     return tuple(dict.fromkeys(units))
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
-    states = _units.snapshot(wanted.units)
+    states = systemd_units.snapshot(wanted.units)
     return Snapshot(
         tuple(_seen(unit, wanted.drop_in, states[unit]) for unit in wanted.units),
-        _units.unread(),
+        systemd_units.unread(),
     )
 
 
-def _seen(unit: str, drop_in: str, state: _units.UnitState) -> Seen:
-    path = _units.drop_in_path(unit, drop_in)
+def _seen(unit: str, drop_in: str, state: systemd_units.UnitState) -> Seen:
+    path = systemd_units.drop_in_path(unit, drop_in)
     return Seen(
         unit=unit,
         path=path,
-        text=_files.read(path),
+        text=files.read(path),
         running=state.running,
-        outdated=state.running and _units.younger_than_start(unit, [path]),
+        outdated=state.running and systemd_units.younger_than_start(unit, [path]),
     )
 
 
@@ -116,18 +111,18 @@ def _step(seen: Seen, text: str | None) -> Step | None:
         "remove" if text is None else "write",
         seen.path,
         {"unit": seen.unit, "text": text, "old": seen.text},
-        before=None if seen.text is None else _units.shown(seen.text),
-        after=None if text is None else _units.shown(text),
+        before=None if seen.text is None else systemd_units.shown(seen.text),
+        after=None if text is None else systemd_units.shown(text),
     )
 
 
 def _put(path: str, text: str | None) -> None:
-    _units.mark_unread()
+    systemd_units.mark_unread()
     if text is None:
-        _files.remove(path)
-        _files.remove_empty_directory(os.path.dirname(path))
+        files.remove(path)
+        files.remove_empty_directory(os.path.dirname(path))
     else:
-        _files.write(path, text, mode=_files.mode_of(path))
+        files.write(path, text, mode=files.mode_of(path))
 
 
 def _change(step: Step) -> None:
@@ -136,16 +131,16 @@ def _change(step: Step) -> None:
 
 def _reload(step: Step) -> None:
     """Have systemd read the drop-ins; take back those with which it refuses the unit."""
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     changed = {one.arguments["unit"]: one for one in step.arguments["changed"]}
-    refused = _units.unloadable(list(changed))
+    refused = systemd_units.unloadable(list(changed))
     if not refused:
         return
     for unit in refused:
         _put(changed[unit].subject, changed[unit].arguments["old"])
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     unit, word = next(iter(refused.items()))
-    reasons = _units.journal_tail(unit, 3)
+    reasons = systemd_units.journal_tail(unit, 3)
     raise Failure(
         f"systemd refused {', '.join(refused)} with the new drop-in ({word}), which was taken"
         f" back. It said: {' '.join(reasons[-1:])}",

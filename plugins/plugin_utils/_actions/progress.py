@@ -23,7 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
-from ansible_collections.nspawn.machined.plugins.module_utils._progress import DIRECTORY
+from ...module_utils._core.progress import DIRECTORY
 
 PATIENCE = 3.0
 ON_TERMINAL = 1.0

@@ -20,8 +20,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_class
-from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
+from ...module_utils._systemd import image_classes
+from . import progress
 
 HEAD_SIZE = 64 * 1024
 CHUNK = 1 << 20
@@ -90,11 +90,11 @@ def pack(directory: str, into: t.Any) -> None:
 
 
 def _key(entry: Entry) -> str:
-    kind = str(entry.get("class") or _images_class.MACHINE.name)
-    return _images_class.key_of(kind, str(entry["name"]))
+    kind = str(entry.get("class") or image_classes.MACHINE.name)
+    return image_classes.key_of(kind, str(entry["name"]))
 
 
-class UploadAction(_progress.ProgressAction):
+class UploadAction(progress.ProgressAction):
     """Runs a module of images, and uploads what it says that it needs."""
 
     def run_module(
@@ -140,7 +140,7 @@ class UploadAction(_progress.ProgressAction):
         shell = self._connection._shell
         remote = t.cast("str", shell.join_path(shell.tmpdir, name))
         total = entry["_upload"]["size"]
-        since = _progress.elapsed()
+        since = progress.elapsed()
 
         def probe(connection: t.Any) -> list[dict[str, t.Any]]:
             _rc, stdout, _stderr = connection.exec_command(

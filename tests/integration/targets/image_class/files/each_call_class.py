@@ -20,7 +20,7 @@ from pathlib import Path
 
 from integration.targets.image_kill.files import converge, each_call, on_host
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import CLASSES
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import CLASSES
 
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/var/lib/nspawn.machined")

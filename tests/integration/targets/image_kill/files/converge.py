@@ -11,11 +11,8 @@ import signal
 import sys
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images,
-    _images_verbs,
-    _plan,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._images import act, seen
 
 CALLS = ("open", "os.", "shutil.", "fcntl.", "subprocess.Popen", "ctypes.dlsym")
 
@@ -40,14 +37,14 @@ def converge(
     entries: t.Sequence[t.Mapping[str, t.Any]], ready: t.Callable[[], object] = lambda: None
 ) -> dict[str, t.Any]:
     """Bring images into their wanted state; O(ready) is called before anything changes."""
-    images = [_images.wanted(entry) for entry in entries]
+    images = [seen.wanted(entry) for entry in entries]
     try:
-        plan = _images.plan(_images.snapshot(images), images)
+        plan = seen.plan(seen.snapshot(images), images)
         ready()
-        failure = _plan.apply(plan, _images_verbs.VERBS).failure()
-    except _plan.Failure as failed:
+        failure = core_plan.apply(plan, act.VERBS).failure()
+    except core_plan.Failure as failed:
         plan, failure = (), failed
-    return {"plan": _plan.describe(plan), "failure": failure and failure.message}
+    return {"plan": core_plan.describe(plan), "failure": failure and failure.message}
 
 
 def main() -> None:

@@ -15,16 +15,14 @@ import re
 import sys
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _ini,
-    _settings_table,
-    _units_table,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import table
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units_table
 
-SECTIONS = (*_settings_table.TABLE, "Unit", "Service", "X-Mine", "exec", "Quux", "a\nb", "[", "")
+SECTIONS = (*table.TABLE, "Unit", "Service", "X-Mine", "exec", "Quux", "a\nb", "[", "")
 KEYS = (
-    *(key for keys in _settings_table.TABLE.values() for key in keys),
-    *random.Random(0).sample(sorted(_units_table.TABLE["Service"]), 30),
+    *(key for keys in table.TABLE.values() for key in keys),
+    *random.Random(0).sample(sorted(units_table.TABLE["Service"]), 30),
     *("X-Mine", "boot", "A=B", "#", "Bind\nBoot", "", "../x"),
 )
 WORDS = ("yes", "no", "/srv", "/srv:/x:idmap", "tcp:80", "pick", "a b", "a\nb", "a\\", "\\", "\x1b")
@@ -116,7 +114,7 @@ class Maker:
         return {self.section(): self.keys() for _number in range(self.random.randint(0, 3))}
 
     def section(self) -> str:
-        return self.random.choice([*SECTIONS, *_settings_table.TABLE, "Service", self.noise()])
+        return self.random.choice([*SECTIONS, *table.TABLE, "Service", self.noise()])
 
     def keys(self) -> t.Any:
         if self.random.random() < 0.05:
@@ -150,12 +148,12 @@ def described(text: str, *, newest: bool) -> str | None:
     """
     found = None
     foreign = False
-    for piece in _ini.pieces(text):
-        if piece.kind == _ini.BROKEN:
+    for piece in ini.pieces(text):
+        if piece.kind == ini.BROKEN:
             if newest or not FOREIGN.fullmatch(piece.value):
                 break
             foreign = True
-        elif piece.kind == _ini.SECTION:
+        elif piece.kind == ini.SECTION:
             foreign = False
         elif piece.place == ("Unit", "Description") and not foreign:
             found = piece.value

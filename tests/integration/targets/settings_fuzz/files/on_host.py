@@ -24,21 +24,23 @@ import unicodedata
 HERE = pathlib.Path(sys.argv[1])
 sys.path.insert(0, str(HERE))
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (  # noqa: E402
-    _bus,
-    _files,
-    _ini,
-    _machined,
-    _plan,
-    _settings,
-    _settings_plan,
-    _settings_table,
-    _units,
-    _units_plan,
+from ansible_collections.nspawn.machined.plugins.module_utils._core import files as core_files
+from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
+from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import (
+    nspawn_file,
+    plan,
+    table,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure  # noqa: E402
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import (
+    bus,
+    machined,
+    units_plan,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units as systemd_units
 
-VERSION = _machined.systemd_version()
+VERSION = machined.systemd_version()
 UNITS = pathlib.Path("/run/systemd/system")
 WATCHED = ("/etc/systemd", "/root", "/home", "/srv", "/opt", "/var/lib/machines")
 
@@ -52,12 +54,12 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         directory = UNITS / f"{unit}.d"
         directory.mkdir()
         (directory / "x.conf").write_bytes(case["text"].encode())
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     rows = []
     for first in range(0, len(units), 200):
         some = units[first : first + 200]
-        rows += _bus.call(_bus.SYSTEMD, "ListUnitsByNames", "as", str(len(some)), *some)[0]
-    reading = "newest" if VERSION >= _settings_table.NEWEST else "older"
+        rows += bus.call(bus.SYSTEMD, "ListUnitsByNames", "as", str(len(some)), *some)[0]
+    reading = "newest" if VERSION >= table.NEWEST else "older"
     faults = []
     for row, case in zip(rows, cases):  # noqa: B905 - Python 3.9
         name, theirs = row[:2]
@@ -68,7 +70,7 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     for unit in units:
         shutil.rmtree(UNITS / f"{unit}.d")
     template.unlink()
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     return {
         "number": len(cases),
         "said": sum(bool(one[reading]) for one in cases),
@@ -83,7 +85,7 @@ def keys() -> dict[str, t.Any]:
     theirs = {found.decode() for found in re.findall(named, program)}
     ours = {
         f"{section}.{name}"
-        for section, known in _settings_table.TABLE.items()
+        for section, known in table.TABLE.items()
         for name, key in known.items()
         if key.since <= VERSION
     }
@@ -94,7 +96,7 @@ def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
     """Let systemd-nspawn read each value, and compare its complaints with ours."""
     tree = HERE / "empty"
     tree.mkdir()
-    file = pathlib.Path(_settings.path_of("fuzz-values"))
+    file = pathlib.Path(nspawn_file.path_of("fuzz-values"))
     file.parent.mkdir(exist_ok=True)
     faults = []
     for name, stricter in (("understood", False), ("ignored", False), ("stricter", True)):
@@ -113,14 +115,14 @@ def values(cases: dict[str, list[list[t.Any]]]) -> dict[str, t.Any]:
             if (theirs or stricter) != ours:
                 faults.append({"value": [section, key, value], "ours": ours, "theirs": said})
     file.unlink()
-    _files.remove_empty_directory(str(file.parent))
+    core_files.remove_empty_directory(str(file.parent))
     tree.rmdir()
     return {"number": sum(map(len, cases.values())), "faults": faults}
 
 
 def refuses(raw: dict[str, t.Any]) -> bool:
     try:
-        _settings.check(_settings.normalise(raw), VERSION)
+        nspawn_file.check(nspawn_file.normalise(raw), VERSION)
     except Failure:
         return True
     return False
@@ -139,50 +141,50 @@ def arguments(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
                 faults.append({"case": case, "traceback": traceback.format_exc()})
             strange = sorted(listing() ^ before) if len(faults) < 20 else []
             faults += [{"case": case, "left": path} for path in strange]
-    _units.daemon_reload()
+    systemd_units.daemon_reload()
     return {"number": 2 * len(cases), "counts": counts, "faults": faults}
 
 
 def settings(case: dict[str, t.Any]) -> str:
     params = {"name": case["name"], "settings": case["settings"], "state": "present"}
     try:
-        wanted = _settings_plan.wanted_of(
-            {**params, "exclusive": False, "defaults": False}, VERSION
-        )
+        wanted = plan.wanted_of({**params, "exclusive": False, "defaults": False}, VERSION)
     except Failure as failure:
         return refused(failure)
-    seen = _settings_plan.snapshot(wanted.names)
-    carry_out(_settings_plan.plan(seen, wanted), _settings_plan.verbs(None, {}))
+    seen = plan.snapshot(wanted.names)
+    carry_out(plan.plan(seen, wanted), plan.verbs(None, {}))
     for name in wanted.names:
-        path = _settings.path_of(name)
+        path = nspawn_file.path_of(name)
         if wanted.settings is not None and os.path.exists(path):
-            same(_settings.parse(pathlib.Path(path).read_text()), wanted.settings)
-    if _settings_plan.plan(_settings_plan.snapshot(wanted.names), wanted):
+            same(nspawn_file.parse(pathlib.Path(path).read_text()), wanted.settings)
+    if plan.plan(plan.snapshot(wanted.names), wanted):
         raise AssertionError("the second run would change something")
-    away = _settings_plan.Wanted(wanted.names, None)
-    seen = _settings_plan.snapshot(away.names)
-    carry_out(_settings_plan.plan(seen, away), _settings_plan.verbs(None, {}))
+    away = plan.Wanted(wanted.names, None)
+    seen = plan.snapshot(away.names)
+    carry_out(plan.plan(seen, away), plan.verbs(None, {}))
     return "settings written"
 
 
 def units(case: dict[str, t.Any]) -> str:
     params = {"name": case["name"], "unit": None, "drop_in": case["drop_in"], "state": "present"}
     try:
-        wanted = _units_plan.wanted_of({**params, "settings": case["settings"]}, VERSION)
+        wanted = units_plan.wanted_of({**params, "settings": case["settings"]}, VERSION)
     except Failure as failure:
         return refused(failure)
-    verbs = {**_units_plan.VERBS, "reload": lambda _step: None}
-    seen = _units_plan.snapshot(wanted)
-    carry_out(_units_plan.plan(seen, wanted), verbs)
+    verbs = {**units_plan.VERBS, "reload": lambda _step: None}
+    seen = units_plan.snapshot(wanted)
+    carry_out(units_plan.plan(seen, wanted), verbs)
     for one in seen.units:
-        same(_ini.parse(pathlib.Path(one.path).read_text()), _units.normalise(case["settings"]))
-    away = _units_plan.Wanted(wanted.units, wanted.drop_in, None)
-    carry_out(_units_plan.plan(_units_plan.snapshot(away), away), verbs)
+        same(
+            ini.parse(pathlib.Path(one.path).read_text()), systemd_units.normalise(case["settings"])
+        )
+    away = units_plan.Wanted(wanted.units, wanted.drop_in, None)
+    carry_out(units_plan.plan(units_plan.snapshot(away), away), verbs)
     return "drop-in written"
 
 
-def carry_out(plan: _plan.Plan, verbs: _plan.Verbs) -> None:
-    failure = _plan.apply(plan, verbs).failure()
+def carry_out(plan: core_plan.Plan, verbs: core_plan.Verbs) -> None:
+    failure = core_plan.apply(plan, verbs).failure()
     if failure:
         raise failure
 
@@ -193,7 +195,7 @@ def refused(failure: Failure) -> str:
     return "refused"
 
 
-def same(found: _ini.Settings, wanted: _ini.Settings) -> None:
+def same(found: ini.Settings, wanted: ini.Settings) -> None:
     for place, expected in wanted.places():
         if found.values_of(*place) != expected:
             raise AssertionError(f"{place}: {found.values_of(*place)} instead of {expected}")
@@ -211,7 +213,7 @@ def listing() -> frozenset[str]:
 
 def main() -> None:
     # An empty one goes with the last file in it.
-    _files.remove_empty_directory(_settings.DIRECTORY)
+    core_files.remove_empty_directory(nspawn_file.DIRECTORY)
     cases = json.loads((HERE / "cases.json").read_text())
     result = {
         "version": VERSION,

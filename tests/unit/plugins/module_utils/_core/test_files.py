@@ -11,43 +11,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _files
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core import files
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 
 
 def test_a_file_is_replaced_whole_and_nothing_stays_beside_it(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "new" / "file"
-    _files.write(str(path), "one\n")
-    _files.write(str(path), "two\n", mode=0o600)
+    files.write(str(path), "one\n")
+    files.write(str(path), "two\n", mode=0o600)
     assert path.read_text() == "two\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(path.parent) == ["file"]
 
 
 def test_what_a_killed_run_left_is_replaced_by_the_next(tmp_path: pathlib.Path) -> None:
-    (tmp_path / f".file{_files.TEMPORARY_SUFFIX}").write_text("half")
-    _files.write(str(tmp_path / "file"), "whole")
+    (tmp_path / f".file{files.TEMPORARY_SUFFIX}").write_text("half")
+    files.write(str(tmp_path / "file"), "whole")
     assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_link_laid_under_the_temporary_name_is_not_followed(tmp_path: pathlib.Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (tmp_path / f".file{_files.TEMPORARY_SUFFIX}").symlink_to(victim)
-    _files.write(str(tmp_path / "file"), "text")
+    (tmp_path / f".file{files.TEMPORARY_SUFFIX}").symlink_to(victim)
+    files.write(str(tmp_path / "file"), "text")
     assert victim.read_text() == "precious"
 
 
 def test_bytes_that_are_not_utf8_survive_reading_and_writing(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").write_bytes(b"caf\xe9\r\n")
-    text = _files.read(str(tmp_path / "a"))
-    _files.write(str(tmp_path / "b"), text or "")
+    text = files.read(str(tmp_path / "a"))
+    files.write(str(tmp_path / "b"), text or "")
     assert (tmp_path / "b").read_bytes() == b"caf\xe9\r\n"
 
 
 def test_a_file_that_is_not_there_reads_as_nothing(tmp_path: pathlib.Path) -> None:
-    assert _files.read(str(tmp_path / "none")) is None
-    _files.remove(str(tmp_path / "none"))
+    assert files.read(str(tmp_path / "none")) is None
+    files.remove(str(tmp_path / "none"))
 
 
 @pytest.mark.parametrize(
@@ -59,19 +59,19 @@ def test_links_of_an_image_stay_in_the_image(
 ) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/link").symlink_to(link)
-    assert _files.inside(str(tmp_path), "/etc/link") == str(tmp_path / expected)
+    assert files.inside(str(tmp_path), "/etc/link") == str(tmp_path / expected)
 
 
 def test_a_loop_of_links_is_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(Failure, match="too many symbolic links"):
-        _files.inside(str(tmp_path), "/a")
+        files.inside(str(tmp_path), "/a")
 
 
 @given(st.lists(st.sampled_from(["..", ".", "a", "b", "", "/"]), max_size=12))
 def test_no_path_climbs_out_of_its_root(parts: list[str]) -> None:
-    resolved = _files.inside("/nowhere/root", "/".join(parts))
+    resolved = files.inside("/nowhere/root", "/".join(parts))
     assert f"{resolved}/".startswith("/nowhere/root/")
     assert ".." not in resolved.split("/")
 
@@ -80,12 +80,12 @@ def test_a_directory_with_something_in_it_stays(tmp_path: pathlib.Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").touch()
     (tmp_path / "empty").mkdir()
-    _files.remove_empty_directory(str(tmp_path / "full"))
-    _files.remove_empty_directory(str(tmp_path / "empty"))
+    files.remove_empty_directory(str(tmp_path / "full"))
+    files.remove_empty_directory(str(tmp_path / "empty"))
     assert os.listdir(tmp_path) == ["full"]
 
 
 def test_a_directory_that_is_a_dangling_link_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     with pytest.raises(FileNotFoundError):
-        _files.write(str(tmp_path / "link" / "file"), "text")
+        files.write(str(tmp_path / "link" / "file"), "text")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _ini
-from ansible_collections.nspawn.machined.plugins.module_utils._ini import Settings
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
+from ansible_collections.nspawn.machined.plugins.module_utils._core.ini import Settings
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 
 # Few characters, all of which mean something: a short text then hits many rules at once.
 TEXTS = st.text(alphabet="[]=\\#; \n\r\0\tabEx\ufeff", max_size=60)
@@ -26,18 +26,18 @@ def is_safe(settings: Settings) -> bool:
     try:
         for (section, key), values in settings.places():
             for value in values:
-                _ini.check_safe(section, key, value)
+                ini.check_safe(section, key, value)
     except Failure:
         return False
     return True
 
 
 def is_broken(text: str) -> bool:
-    return any(piece.kind == _ini.BROKEN for piece in _ini.pieces(text))
+    return any(piece.kind == ini.BROKEN for piece in ini.pieces(text))
 
 
 def understood(text: str) -> Settings:
-    return _ini.gathered([one for one in _ini.pieces(text) if one.kind != _ini.BROKEN])
+    return ini.gathered([one for one in ini.pieces(text) if one.kind != ini.BROKEN])
 
 
 # --- read -----------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def understood(text: str) -> Settings:
     ],
 )
 def test_a_text_is_read_as_systemd_reads_it(text: str, expected: object) -> None:
-    assert _ini.parse(text) == expected
+    assert ini.parse(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_a_text_is_read_as_systemd_reads_it(text: str, expected: object) -> None
 )
 def test_a_header_for_which_systemd_refuses_the_file_is_a_failure(text: str) -> None:
     with pytest.raises(Failure, match=r"web, line 1.*no section header"):
-        _ini.parse(text, "web")
+        ini.parse(text, "web")
 
 
 @given(TEXTS)
 def test_the_pieces_of_a_text_are_the_text(text: str) -> None:
-    assert "".join(piece.text for piece in _ini.pieces(text)) == text
+    assert "".join(piece.text for piece in ini.pieces(text)) == text
 
 
 # --- write ----------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_what_would_not_come_back_from_a_file_is_refused(
     section: str, key: str, value: str
 ) -> None:
     with pytest.raises(Failure):
-        _ini.check_safe(section, key, value)
+        ini.check_safe(section, key, value)
 
 
 @given(WISHES.filter(is_safe))
@@ -123,7 +123,7 @@ def test_what_was_written_is_read_again(wish: Settings) -> None:
         section: {key: values for key, values in keys.items() if values}
         for section, keys in wish.items()
     }
-    assert _ini.parse(_ini.render(wish)) == {name: keys for name, keys in expected.items() if keys}
+    assert ini.parse(ini.render(wish)) == {name: keys for name, keys in expected.items() if keys}
 
 
 @hypothesis_settings(max_examples=1000, deadline=None)
@@ -133,54 +133,54 @@ def test_a_merged_text_says_what_is_wanted_and_the_rest_as_before(
 ) -> None:
     if is_broken(text) and not exclusive:
         with pytest.raises(Failure):
-            _ini.merge(text, wish)
+            ini.merge(text, wish)
         return
-    merged = _ini.merge(text, wish, exclusive=exclusive)
-    now, before = _ini.parse(merged), understood(text)
+    merged = ini.merge(text, wish, exclusive=exclusive)
+    now, before = ini.parse(merged), understood(text)
     named = {place for place, _values in wish.places()}
     assert all(now.values_of(*place) == values for place, values in wish.places())
     others = {place: values for place, values in now.places() if place not in named}
     kept = {place: values for place, values in before.places() if place not in named}
     assert others == ({} if exclusive else kept)
-    assert _ini.merge(merged, wish, exclusive=exclusive) == merged
+    assert ini.merge(merged, wish, exclusive=exclusive) == merged
 
 
 @given(TEXTS.filter(lambda text: not is_broken(text)))
 def test_a_text_that_says_all_that_is_wanted_stays_as_it_is(text: str) -> None:
-    assert _ini.merge(text, _ini.parse(text)) == text
-    assert _ini.merge(text, Settings({})) == text
+    assert ini.merge(text, ini.parse(text)) == text
+    assert ini.merge(text, Settings({})) == text
 
 
 @given(TEXTS, WISHES.filter(is_safe))
 def test_a_merge_keeps_every_comment_in_its_order(text: str, wish: Settings) -> None:
     def comments(of: str) -> list[str]:
-        return [one.text.strip() for one in _ini.pieces(of) if one.kind == _ini.COMMENT]
+        return [one.text.strip() for one in ini.pieces(of) if one.kind == ini.COMMENT]
 
-    assert comments(_ini.merge(text, wish, exclusive=True)) == comments(text)
+    assert comments(ini.merge(text, wish, exclusive=True)) == comments(text)
 
 
 def test_a_new_key_stands_at_the_end_of_its_section() -> None:
     text = "[Exec]\nBoot=yes\n\n# about files\n[Files]\nBind=/a\n"
-    merged = _ini.merge(text, Settings({"Exec": {"User": ["a"]}}))
+    merged = ini.merge(text, Settings({"Exec": {"User": ["a"]}}))
     assert merged == "[Exec]\nBoot=yes\nUser=a\n\n# about files\n[Files]\nBind=/a\n"
 
 
 def test_items_that_stay_in_a_list_keep_their_lines_and_neighbours() -> None:
     text = "[Files]\n# one\nBind = /a\n# two\nBind=/b\n# three\nBind=/c\n"
-    merged = _ini.merge(text, Settings({"Files": {"Bind": ["/a", "/x", "/c", "/d"]}}))
+    merged = ini.merge(text, Settings({"Files": {"Bind": ["/a", "/x", "/c", "/d"]}}))
     assert merged == "[Files]\n# one\nBind = /a\n# two\nBind=/x\n# three\nBind=/c\nBind=/d\n"
 
 
 def test_a_section_that_is_emptied_goes_with_its_gap() -> None:
     text = "[Exec]\nBoot=yes\n\n[Files]\nBind=/a\n"
-    assert _ini.merge(text, Settings({"Files": {"Bind": []}})) == "[Exec]\nBoot=yes\n"
+    assert ini.merge(text, Settings({"Files": {"Bind": []}})) == "[Exec]\nBoot=yes\n"
     kept = "[Exec]\nBoot=yes\n\n[Files]\n# mine\nBind=/a\n"
-    assert "[Files]\n# mine\n" in _ini.merge(kept, Settings({"Files": {"Bind": []}}))
+    assert "[Files]\n# mine\n" in ini.merge(kept, Settings({"Files": {"Bind": []}}))
 
 
 def test_something_put_behind_an_open_continuation_does_not_become_a_part_of_it() -> None:
-    merged = _ini.merge("[Exec]\nUser=a\\", Settings({"Exec": {"Boot": ["yes"]}}))
-    assert _ini.parse(merged) == {"Exec": {"User": ("a",), "Boot": ("yes",)}}
+    merged = ini.merge("[Exec]\nUser=a\\", Settings({"Exec": {"Boot": ["yes"]}}))
+    assert ini.parse(merged) == {"Exec": {"User": ("a",), "Boot": ("yes",)}}
 
 
 # --- from YAML ------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def quoted(word: str, _what: str) -> str:
 
 def test_yaml_s_own_values_become_systemd_s() -> None:
     raw = {"S": {"a": True, "b": False, "c": 5, "d": ["x", 1, True], "e": None, "f": "block\n"}}
-    assert _ini.normalise(raw, "settings", quoted) == {
+    assert ini.normalise(raw, "settings", quoted) == {
         "S": {
             "a": ("yes",),
             "b": ("no",),
@@ -206,7 +206,7 @@ def test_yaml_s_own_values_become_systemd_s() -> None:
 
 def test_a_mapping_becomes_quoted_assignments() -> None:
     raw = {"S": {"Environment": {"A": "b c", "D": 1}}}
-    found = _ini.normalise(raw, "settings", quoted)
+    found = ini.normalise(raw, "settings", quoted)
     assert found.values_of("S", "Environment") == ("<A=b c>", "<D=1>")
 
 
@@ -224,9 +224,9 @@ def test_a_mapping_becomes_quoted_assignments() -> None:
 )
 def test_what_has_the_wrong_shape_is_refused_with_its_place(raw: dict[str, str], says: str) -> None:
     with pytest.raises(Failure, match=says):
-        _ini.normalise(raw, "settings", quoted)
+        ini.normalise(raw, "settings", quoted)
 
 
 def test_the_nearest_name_is_found_whatever_its_case() -> None:
-    assert _ini.nearest("netwrok", ["Exec", "Network"]) == "Network"
-    assert _ini.nearest("Quux", ["Exec", "Network"]) is None
+    assert ini.nearest("netwrok", ["Exec", "Network"]) == "Network"
+    assert ini.nearest("Quux", ["Exec", "Network"]) is None

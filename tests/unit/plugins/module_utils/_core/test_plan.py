@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
     Failure,
     Step,
     apply,

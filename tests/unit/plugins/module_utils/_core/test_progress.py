@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _progress
+from ansible_collections.nspawn.machined.plugins.module_utils._core import progress
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_progress, "DIRECTORY", str(tmp_path / "progress"))
-    monkeypatch.setattr(_progress, "INTERVAL", 0.01)
+    monkeypatch.setattr(progress, "DIRECTORY", str(tmp_path / "progress"))
+    monkeypatch.setattr(progress, "INTERVAL", 0.01)
     return tmp_path / "progress"
 
 
@@ -30,7 +30,7 @@ def said(place: Path, name: str) -> dict[str, t.Any]:
 
 
 def test_a_silent_phase_is_said_again_and_again_and_gone_in_the_end(place: Path) -> None:
-    with _progress.Phases("building", "/srv/a/b") as phases:
+    with progress.Phases("building", "/srv/a/b") as phases:
         phases.enter("Installing")
         first = said(place, "srv-a-b.json")
         time.sleep(0.1)
@@ -42,7 +42,7 @@ def test_a_silent_phase_is_said_again_and_again_and_gone_in_the_end(place: Path)
 
 
 def test_bytes_are_counted(place: Path) -> None:
-    with _progress.Meter("pulling", "web", 100) as meter:
+    with progress.Meter("pulling", "web", 100) as meter:
         time.sleep(0.02)
         meter.advance(40)
         assert said(place, "web.json")["done"] == 40
@@ -51,6 +51,6 @@ def test_bytes_are_counted(place: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_no_error(place: Path) -> None:
     place.write_text("not a directory")
-    with _progress.Phases("building", "/srv/a") as phases:
+    with progress.Phases("building", "/srv/a") as phases:
         phases.enter("Installing")
         time.sleep(0.05)

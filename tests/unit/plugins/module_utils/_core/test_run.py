@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._run import CommandFailed, run
+from ansible_collections.nspawn.machined.plugins.module_utils._core.run import CommandFailed, run
 
 
 def test_both_outputs_and_the_exit_code_are_kept() -> None:

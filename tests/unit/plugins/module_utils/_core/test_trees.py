@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _trees
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core import trees
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 
 
 def test_a_tree_is_removed_whole_and_links_are_not_followed(tmp_path: Path) -> None:
@@ -19,8 +19,8 @@ def test_a_tree_is_removed_whole_and_links_are_not_followed(tmp_path: Path) -> N
     (tree / "below" / "deeper").mkdir(parents=True)
     (tree / "below" / "file").write_text("goes")
     (tree / "link").symlink_to(outside)
-    _trees.remove(str(tree))
-    _trees.remove(str(tree))
+    trees.remove(str(tree))
+    trees.remove(str(tree))
     assert [path.name for path in tmp_path.iterdir()] == ["outside"]
     assert (outside / "file").read_text() == "stays"
 
@@ -29,16 +29,16 @@ def test_a_raw_image_is_read_only_when_nobody_may_write_it(tmp_path: Path) -> No
     path = tmp_path / "disk.raw"
     path.write_bytes(b"")
     path.chmod(0o640)
-    _trees.set_read_only(str(path), "raw", True)
-    assert (path.stat().st_mode & 0o777, _trees.is_read_only(str(path), "raw")) == (0o440, True)
-    _trees.set_read_only(str(path), "raw", False)
-    assert (path.stat().st_mode & 0o777, _trees.is_read_only(str(path), "raw")) == (0o640, False)
+    trees.set_read_only(str(path), "raw", True)
+    assert (path.stat().st_mode & 0o777, trees.is_read_only(str(path), "raw")) == (0o440, True)
+    trees.set_read_only(str(path), "raw", False)
+    assert (path.stat().st_mode & 0o777, trees.is_read_only(str(path), "raw")) == (0o640, False)
 
 
 def test_a_directory_is_writable_to_begin_with(tmp_path: Path) -> None:
-    assert not _trees.is_read_only(str(tmp_path), "directory")
+    assert not trees.is_read_only(str(tmp_path), "directory")
 
 
 def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="none cannot be made read-only: No such file"):
-        _trees.set_read_only(str(tmp_path / "none"), "directory", True)
+        trees.set_read_only(str(tmp_path / "none"), "directory", True)

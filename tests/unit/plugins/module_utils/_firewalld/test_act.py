@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld import (
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.act import (
     from_bus,
     lost_bindings,
     lost_settings,
     to_bus,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
     Key,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
     Key,
@@ -18,13 +19,12 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     forward_text,
     freeze,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_plan import plan
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import plan
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.state import (
     Entry,
     Snapshot,
     Wish,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 
 def entry(kind: str, vendor: bool = False, **values: t.Any) -> Entry:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
     accumulated,
@@ -30,7 +31,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     same,
     without,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 ports = st.builds(
     lambda first, more, protocol: (

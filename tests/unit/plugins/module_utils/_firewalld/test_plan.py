@@ -10,8 +10,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _firewalld as firewalld
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    Plan,
+    Step,
+    apply,
+    describe,
+    diff,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld import act as firewalld
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     BINDINGS,
     POLICY,
     ZONE,
@@ -25,8 +33,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     items_of,
     properties_of,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_plan import plan
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state import (
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import plan
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.state import (
     Entry,
     Record,
     Snapshot,
@@ -34,15 +42,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_state i
     parse_record,
     record_text,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_xml import edit, read
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    apply,
-    describe,
-    diff,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.xml import edit, read
 
 PUBLIC, HOME, WORK = (Key(ZONE, name) for name in ("public", "home", "work"))
 MACHINED, EXTRA = Key(ZONE, "machined"), Key(ZONE, "extra")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model import (
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
     changed,
@@ -17,7 +17,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_model i
     defaults_of,
     forward_text,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld_xml import edit, read
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.xml import edit, read
 
 ZONE_FILE = """\
 <?xml version="1.0" encoding="utf-8"?>

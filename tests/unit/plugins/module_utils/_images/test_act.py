@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _images_verbs,
-    _provenance,
-    _transfer,
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images import (
+    act,
+    provenance,
+    transfer,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 
 @pytest.fixture
 def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_images_verbs, "NAME_LOCKS", f"{tmp_path}/name-")
+    monkeypatch.setattr(act, "NAME_LOCKS", f"{tmp_path}/name-")
     return tmp_path / "name-web"
 
 
@@ -36,38 +36,38 @@ def hold(path: Path) -> int:
 def test_a_name_that_nobody_clones_is_not_waited_for(
     lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_images_verbs, "CLONE_TIMEOUT", 0)
-    _images_verbs.await_clone("web")
+    monkeypatch.setattr(act, "CLONE_TIMEOUT", 0)
+    act.await_clone("web")
     lock.touch()
-    _images_verbs.await_clone("web")
+    act.await_clone("web")
 
 
 def test_a_clone_that_machined_is_still_making_is_waited_for(lock: Path) -> None:
     descriptor = hold(lock)
     ending = threading.Timer(0.3, os.close, [descriptor])
     ending.start()
-    _images_verbs.await_clone("web")
+    act.await_clone("web")
     assert ending.finished.is_set()
 
 
 def test_a_clone_that_never_ends_is_not_waited_for_for_ever(
     lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_images_verbs, "CLONE_TIMEOUT", 0.2)
+    monkeypatch.setattr(act, "CLONE_TIMEOUT", 0.2)
     descriptor = hold(lock)
     with pytest.raises(Failure, match="image web: machined has been making an image"):
-        _images_verbs.await_clone("web")
+        act.await_clone("web")
     os.close(descriptor)
 
 
 def test_a_run_that_was_killed_while_it_made_an_image_is_known_by_what_it_had_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_provenance, "DIRECTORY", str(tmp_path / "records"))
-    monkeypatch.setattr(_transfer, "LOCKS", str(tmp_path / "locks"))
-    assert not _images_verbs.was_cut_off("web")
-    record = _provenance.Provenance(kind="clone", source="trixie", imported=0)
-    _provenance.begin("web", record)
-    assert _images_verbs.was_cut_off("web")
-    _provenance.write("web", record)
-    assert not _images_verbs.was_cut_off("web")
+    monkeypatch.setattr(provenance, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(transfer, "LOCKS", str(tmp_path / "locks"))
+    assert not act.was_cut_off("web")
+    record = provenance.Provenance(kind="clone", source="trixie", imported=0)
+    provenance.begin("web", record)
+    assert act.was_cut_off("web")
+    provenance.write("web", record)
+    assert not act.was_cut_off("web")

@@ -7,14 +7,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._exports import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images.exports import (
     Snapshot,
     Wanted,
     drift,
     plan,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 DEST = "/srv/web.tar.gz"
 LINE = f"{'a' * 64}  web.tar.gz\n"

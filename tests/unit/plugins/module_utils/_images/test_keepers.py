@@ -7,13 +7,13 @@ import dataclasses
 import typing as t
 from pathlib import Path
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import SYSEXT
-from ansible_collections.nspawn.machined.plugins.module_utils._images_keepers import (
+from ansible_collections.nspawn.machined.plugins.module_utils._images.keepers import (
     fields_of,
     images_in,
     merged,
     of,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import SYSEXT
 
 
 def test_images_of_a_directory_are_what_systemd_takes_for_them(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._openpgp import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images.openpgp import (
     Key,
     armored_keys,
     merged,
     ring_keys,
     without,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 
 def packet(tag: int, body: bytes, *, old: bool = False) -> bytes:

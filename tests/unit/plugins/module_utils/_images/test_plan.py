@@ -10,8 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import CLASSES
-from ansible_collections.nspawn.machined.plugins.module_utils._images_plan import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    Plan,
+    Step,
+    describe,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images.plan import (
     Pieces,
     Snapshot,
     drift,
@@ -19,19 +24,11 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images_plan impor
     to_upload,
     warnings,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
-    NO_LIMIT,
-    Wanted,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    describe,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
-from ansible_collections.nspawn.machined.plugins.module_utils._sources import Source
+from ansible_collections.nspawn.machined.plugins.module_utils._images.provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._images.sources import Source
+from ansible_collections.nspawn.machined.plugins.module_utils._images.wanted import NO_LIMIT, Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import CLASSES
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 URL = "https://images.example.org/trixie.tar.xz"
 NAMES = ("trixie", "web", "db", "mail")

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_prune import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images.prune import (
     Snapshot,
     Wanted,
     duration,
     plan,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 DAY = 86400.0
 NOW = 1_800_000_000.0

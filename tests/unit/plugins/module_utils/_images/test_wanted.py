@@ -8,13 +8,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_wanted import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images.wanted import (
     NO_LIMIT,
     Wanted,
     size_of,
     wanted,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 URL = "https://images.example.org/trixie.tar.xz"
 

@@ -7,7 +7,8 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._machine_bind import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._inside.binds import (
     Snapshot,
     Wanted,
     check,
@@ -16,7 +17,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machine_bind impo
     place,
     plan,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, describe
 
 OUTSIDE = mounts(
     "20 1 8:1 / / rw - ext4 /dev/a rw\n"

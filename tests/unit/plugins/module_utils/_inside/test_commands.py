@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _inside
-from ansible_collections.nspawn.machined.plugins.module_utils._inside import Command
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._inside import commands
+from ansible_collections.nspawn.machined.plugins.module_utils._inside.commands import Command
 
 
 @given(st.lists(st.text()))
 def test_no_dollar_is_left_alone_for_systemd_to_expand(argv: list[str]) -> None:
-    escaped = _inside.escaped(argv)
+    escaped = commands.escaped(argv)
     assert [word.replace("$$", "$") for word in escaped] == argv
     assert all(word.replace("$$", "").count("$") == 0 for word in escaped)
 
@@ -37,8 +37,8 @@ def test_what_cannot_be_run_is_refused_before_anything_starts(
     command: Command, message: str
 ) -> None:
     with pytest.raises(Failure, match=message):
-        _inside.check(command)
+        commands.check(command)
 
 
 def test_a_plain_command_is_accepted() -> None:
-    _inside.check(Command(("true",), user="_apt", environment={"A_1": ""}, chdir="/tmp"))
+    commands.check(Command(("true",), user="_apt", environment={"A_1": ""}, chdir="/tmp"))

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machine_files
-from ansible_collections.nspawn.machined.plugins.module_utils._machine_files import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._inside import files
+from ansible_collections.nspawn.machined.plugins.module_utils._inside.files import (
     Look,
     Wanted,
     check,
     plan,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, describe
 
 FILE = Look("file", "640", "abc *-\n")
 TREE = Look("directory", "755", "f 644 ./one -> \n")
@@ -97,7 +97,7 @@ def test_two_files_look_the_same_only_when_they_are(one: bytes, other: bytes) ->
         for name, contents in (("-a b", one), ("c\n$d", other)):
             path = os.path.join(directory, name)
             Path(path).write_bytes(contents)
-            looks.append(_machine_files._look_outside(path))
+            looks.append(files._look_outside(path))
     assert (looks[0] == looks[1]) == (one == other)
 
 
@@ -105,7 +105,7 @@ def test_each_kind_of_thing_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").touch(mode=0o640)
     (tmp_path / "hanging").symlink_to("nowhere")
     kinds = {
-        name: _machine_files._look_outside(str(tmp_path / name)).kind
+        name: files._look_outside(str(tmp_path / name)).kind
         for name in ("file", "none", "hanging", ".")
     }
     assert kinds == {"file": "file", "none": "nothing", "hanging": "other", ".": "directory"}

@@ -9,20 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings, _units
-from ansible_collections.nspawn.machined.plugins.module_utils._machines_drift import (
-    declared,
-    drift,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.drift import declared, drift
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units
 
-SETTINGS = _settings.normalise(
+SETTINGS = nspawn_file.normalise(
     {
         "Exec": {"NotifyReady": True, "Environment": ["A=1", "B=2"]},
         "Network": {"Zone": "web", "Port": None},
     }
 )
 TEXT = "[Exec]\nNotifyReady=yes\nEnvironment=A=1\nEnvironment=B=2\n\n[Network]\nZone=web\n"
-UNIT = _units.render({"Service": {"MemoryMax": "1G", "SetCredential": "token:abc"}})
+UNIT = units.render({"Service": {"MemoryMax": "1G", "SetCredential": "token:abc"}})
 SAID = declared("started", True, SETTINGS, UNIT)
 
 
@@ -100,5 +98,5 @@ def test_drift_is_what_the_next_run_would_change(spelling: str, changed: bool) -
     text = TEXT.replace("=yes", f"={spelling}")
     if changed:
         text = text.replace("Zone=web", "Zone=db")
-    merged = _settings.merge(text, SETTINGS, exclusive=True)
+    merged = nspawn_file.merge(text, SETTINGS, exclusive=True)
     assert bool(found(settings=text)) == (merged != text)

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machined, _machines_limits
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import limits
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import (
     Seen,
     Snapshot,
     Wanted,
     plan,
     zones,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._settings import Settings
+from ansible_collections.nspawn.machined.plugins.module_utils._settings.nspawn_file import Settings
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import machined
 
 NETWORK = Settings({"Network": {"Zone": ("web",)}})
 
@@ -29,20 +30,20 @@ def bridge(root: Path, name: str, links: int) -> None:
 
 @pytest.fixture
 def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_machines_limits, "LINKS", str(tmp_path))
+    monkeypatch.setattr(limits, "LINKS", str(tmp_path))
     return tmp_path
 
 
 def test_a_zone_has_room_for_253_machines(links: Path) -> None:
     bridge(links, "web", 3)
-    _machines_limits.check_zones({"web": 250, "other": 253})
+    limits.check_zones({"web": 250, "other": 253})
     with pytest.raises(Failure, match=r"251 machines .* Zone=web, where 3 run .* 253 addresses"):
-        _machines_limits.check_zones({"other": 1, "web": 251})
+        limits.check_zones({"other": 1, "web": 251})
 
 
 def test_nothing_to_start_needs_no_address(links: Path) -> None:
     bridge(links, "web", 300)
-    _machines_limits.check_zones({})
+    limits.check_zones({})
 
 
 def test_only_machines_that_start_count_for_their_zone() -> None:
@@ -66,8 +67,8 @@ def test_only_machines_that_start_count_for_their_zone() -> None:
 
 
 def test_the_network_of_a_link_is_the_one_that_it_has() -> None:
-    assert _machines_limits._prefix_of("lo") == 8
-    assert _machines_limits._prefix_of("vz-nosuch") == 24
+    assert limits._prefix_of("lo") == 8
+    assert limits._prefix_of("vz-nosuch") == 24
 
 
 def test_a_machine_that_moves_to_another_zone_by_a_restart_counts_for_it() -> None:
@@ -86,17 +87,17 @@ def inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host of 128 instances on which 100 are open, and which counts when it must."""
     (tmp_path / "limit").write_text("128\n")
     (tmp_path / "machines").mkdir()
-    monkeypatch.setattr(_machines_limits, "INOTIFY", str(tmp_path / "limit"))
-    monkeypatch.setattr(_machines_limits, "REGISTERED", str(tmp_path / "machines"))
-    monkeypatch.setattr(_machines_limits, "inotify_instances", lambda: 100)
+    monkeypatch.setattr(limits, "INOTIFY", str(tmp_path / "limit"))
+    monkeypatch.setattr(limits, "REGISTERED", str(tmp_path / "machines"))
+    monkeypatch.setattr(limits, "inotify_instances", lambda: 100)
     return tmp_path
 
 
 @pytest.mark.usefixtures("inotify")
 def test_few_machines_are_refused_when_those_that_run_have_used_nearly_all() -> None:
-    _machines_limits.check_inotify(3)
+    limits.check_inotify(3)
     with pytest.raises(Failure, match=r"4 machines .* about 32 .* 100 of .*=128 .*=8192"):
-        _machines_limits.check_inotify(4)
+        limits.check_inotify(4)
 
 
 def test_instances_are_not_counted_on_a_host_with_room_for_twice_as_many(
@@ -105,14 +106,14 @@ def test_instances_are_not_counted_on_a_host_with_room_for_twice_as_many(
     def count() -> int:
         raise AssertionError("counted")
 
-    monkeypatch.setattr(_machines_limits, "inotify_instances", count)
+    monkeypatch.setattr(limits, "inotify_instances", count)
     (inotify / "limit").write_text("8192\n")
     for number in range(300):
         (inotify / "machines" / f"m{number}").touch()
         (inotify / "machines" / f"unit:systemd-nspawn@m{number}.service").touch()
-    _machines_limits.check_inotify(200)
+    limits.check_inotify(200)
     with pytest.raises(AssertionError, match="counted"):
-        _machines_limits.check_inotify(205)
+        limits.check_inotify(205)
 
 
 @pytest.fixture
@@ -120,10 +121,10 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A template of 3 MiB on a disk where clones are copies."""
     (tmp_path / "trixie" / "usr").mkdir(parents=True)
     (tmp_path / "trixie" / "usr" / "file").write_bytes(os.urandom(3 * 2**20))
-    image = _machined.Image("trixie", "directory", False, 0, 0, None, str(tmp_path / "trixie"))
-    monkeypatch.setattr(_machined, "images", lambda: {"trixie": image})
-    monkeypatch.setattr(_machined, "MACHINES_DIRECTORY", str(tmp_path))
-    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "ext4")
+    image = machined.Image("trixie", "directory", False, 0, 0, None, str(tmp_path / "trixie"))
+    monkeypatch.setattr(machined, "images", lambda: {"trixie": image})
+    monkeypatch.setattr(machined, "MACHINES_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(limits, "_file_system_of", lambda _path: "ext4")
     return tmp_path
 
 
@@ -135,13 +136,13 @@ def leave_free(mebibytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("disk")
 def test_copies_that_the_disk_has_no_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_free(64 + 31, monkeypatch)
-    _machines_limits.check_disk(["trixie"] * 10)
+    limits.check_disk(["trixie"] * 10)
     with pytest.raises(Failure, match=r"20 clones take about 12[45] MiB .* 95 MiB are free"):
-        _machines_limits.check_disk(["trixie"] * 20)
+        limits.check_disk(["trixie"] * 20)
 
 
 @pytest.mark.usefixtures("disk")
 def test_clones_that_share_their_blocks_need_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_free(1, monkeypatch)
-    monkeypatch.setattr(_machines_limits, "_file_system_of", lambda _path: "btrfs")
-    _machines_limits.check_disk(["trixie"] * 100)
+    monkeypatch.setattr(limits, "_file_system_of", lambda _path: "btrfs")
+    limits.check_disk(["trixie"] * 100)

@@ -13,8 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    Plan,
+    Step,
+    describe,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import (
     PHASES,
     Record,
     Seen,
@@ -25,12 +30,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     plan,
     purged,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    Step,
-    describe,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
 
 NAMES = ("web", "db", "mail", "a-b.c")
 TEMPLATES = ("trixie", "bookworm")
@@ -38,8 +38,8 @@ TEMPLATE_SETTINGS = {"bookworm": "[Network]\nZone=old\n"}
 TEXTS = (None, "[Exec]\nNotifyReady=yes\n", "# mine\n[Network]\nPrivate=no\n")
 UNITS = (None, "[Service]\nMemoryMax=1G\n", "[Service]\nTasksMax=10\n")
 planner = settings(max_examples=100, deadline=None)
-ZONE = _settings.normalise({"Network": {"Zone": "web"}})
-NO_ZONE = _settings.normalise({"Exec": {"NotifyReady": True}})
+ZONE = nspawn_file.normalise({"Network": {"Zone": "web"}})
+NO_ZONE = nspawn_file.normalise({"Exec": {"NotifyReady": True}})
 
 
 # --- a model of a host ----------------------------------------------------------------------
@@ -417,7 +417,7 @@ SECURE: Ini = {
     ("Exec", "PrivateUsers"): ["pick"],
     ("Files", "PrivateUsersOwnership"): ["auto"],
 }
-SETTINGS = {word: _settings.normalise(raw) for word, (raw, _expected) in SAID.items()}
+SETTINGS = {word: nspawn_file.normalise(raw) for word, (raw, _expected) in SAID.items()}
 
 
 @st.composite

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _machines_record
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import Record, digest
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
+    record as machines_record,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import Record, digest
 
 UNIT = "systemd-nspawn@web.service"
 
@@ -21,7 +23,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The directories of the host, somewhere else."""
     for name in ("RECORDS", "STARTS", "INVOCATIONS"):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr(_machines_record, name, str(tmp_path / name))
+        monkeypatch.setattr(machines_record, name, str(tmp_path / name))
     return tmp_path
 
 
@@ -52,22 +54,22 @@ records = st.builds(
 
 @given(records)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
-    _machines_record.write("web", record)
-    assert _machines_record.read("web") == record
-    assert _machines_record.names() == ["web"]
-    _machines_record.forget("web")
-    assert _machines_record.read("web") is None and not _machines_record.names()
+    machines_record.write("web", record)
+    assert machines_record.read("web") == record
+    assert machines_record.names() == ["web"]
+    machines_record.forget("web")
+    assert machines_record.read("web") is None and not machines_record.names()
 
 
 def test_a_record_of_the_first_versions_is_read(places: Path) -> None:
     (places / "RECORDS/web.json").write_text(
         '{"made": true, "image": "trixie", "identity": "a", "owner": null, "vars": {}}'
     )
-    assert _machines_record.read("web") == Record(made=True, image="trixie", identity="a")
+    assert machines_record.read("web") == Record(made=True, image="trixie", identity="a")
 
 
 def test_a_record_is_for_root_alone(places: Path) -> None:
-    _machines_record.write("web", Record())
+    machines_record.write("web", Record())
     assert (places / "RECORDS/web.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -75,21 +77,21 @@ def test_a_record_is_for_root_alone(places: Path) -> None:
 def test_a_record_that_is_none_is_named(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_machines_record, "RECORDS", str(tmp_path))
+    monkeypatch.setattr(machines_record, "RECORDS", str(tmp_path))
     (tmp_path / "web.json").write_text(text)
     with pytest.raises(Failure, match=r"web\.json: is not a record"):
-        _machines_record.read("web")
+        machines_record.read("web")
 
 
 def test_what_a_machine_was_started_with_is_known_as_long_as_it_runs(places: Path) -> None:
     run_as(places, "first")
-    _machines_record.remember_start("web", UNIT, "[Exec]\nBoot=yes\n", None)
-    known = _machines_record.started_with("web", UNIT)
+    machines_record.remember_start("web", UNIT, "[Exec]\nBoot=yes\n", None)
+    known = machines_record.started_with("web", UNIT)
     assert known == digest("[Exec]\nBoot=yes\n", None)
     run_as(places, "second")
-    assert _machines_record.started_with("web", UNIT) is None
+    assert machines_record.started_with("web", UNIT) is None
 
 
 def test_nothing_is_remembered_of_a_machine_that_does_not_run(places: Path) -> None:
-    _machines_record.remember_start("web", UNIT, None, None)
+    machines_record.remember_start("web", UNIT, None, None)
     assert not list((places / "STARTS").iterdir())

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_build import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.build import (
     TAIL,
     Build,
     command,
@@ -17,8 +18,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_build impor
     last_words,
     phase_of,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_host import Version
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Version
 
 TRACED = """\
 E: The list of sources could not be read.

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_translate
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import translate
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.files import (
     Contents,
     File,
     Script,
@@ -22,7 +23,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files impor
     users_of,
     users_script,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 HASH = "$6$KOQkMxMqSDppB2QB$Tl3usIqM.lymKexE0d33cnZbKyOCCSzENiTU5afYfzE8U2lkHmp3BgTx.Wxql6GBREDTd1"
 INSIDE = "#!/bin/sh\nuseradd opensuse\n"
@@ -129,7 +129,7 @@ def test_a_strange_name_of_a_definition_is_refused(name: str) -> None:
 @pytest.mark.parametrize(("version", "text"), [(14, "s3cret\n"), (25, "hashed:s3cret\n")])
 def test_the_root_password_is_for_the_builder_alone(version: int, text: str) -> None:
     config = {"Content": {"RootPassword": ("hashed:s3cret",)}}
-    files = layout(Contents(), _mkosi_translate.translate(config, version), version)
+    files = layout(Contents(), translate.translate(config, version), version)
     assert files["mkosi.rootpw"] == File(text, 0o600, secret=True)
     assert "s3cret" not in files["mkosi.conf"].text
 

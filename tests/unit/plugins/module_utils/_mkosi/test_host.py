@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_host import (
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import (
     without_new_directories,
 )
 

@@ -10,11 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _images_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._machined import Image
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_files import File
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_host import Record, Version
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    Plan,
+    describe,
+    diff,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images import plan as images_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._images.provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.files import File
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Record, Version
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.plan import (
     CLEAN_LEVELS,
     Remains,
     Request,
@@ -26,14 +32,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_plan import
     plan_absent,
     plan_unseen,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_translate import Wanted
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import (
-    Failure,
-    Plan,
-    describe,
-    diff,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.translate import Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 HERE = "/srv/a"
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
@@ -45,11 +45,11 @@ def request(**fields: t.Any) -> Request:
     return Request(HERE, **fields)
 
 
-def images(digest: t.Optional[str] = None, *, read_only: bool = False) -> _images_plan.Snapshot:
+def images(digest: t.Optional[str] = None, *, read_only: bool = False) -> images_plan.Snapshot:
     """A host with the image C(web) built from this; with nothing given, without it."""
     if digest is None:
-        return _images_plan.Snapshot(257, {})
-    return _images_plan.Snapshot(
+        return images_plan.Snapshot(257, {})
+    return images_plan.Snapshot(
         257,
         {"web": Image("web", "subvolume", read_only, 1, 1, None, "/var/lib/machines/web")},
         identities={"web": "subvolume:1"},

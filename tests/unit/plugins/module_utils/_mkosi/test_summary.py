@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_summary import (
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.summary import (
     Summary,
     essence,
     from_json,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import table
 
 VERSIONS = (table.OLDEST, *range(table.FIRST_MODERN, table.NEWEST + 1))
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi_text import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.text import (
     normalise,
     parse,
     render,
     render_definition,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
 
 names = st.from_regex(r"[A-Z][A-Za-z0-9]{0,12}", fullmatch=True)
 lines = st.from_regex(r"[A-Za-z0-9/][A-Za-z0-9 =.,+:/-]{0,20}[A-Za-z0-9]", fullmatch=True)

@@ -9,12 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils import _mkosi_text
-from ansible_collections.nspawn.machined.plugins.module_utils import (
-    _mkosi_translate as translate_,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import table, text
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import translate as translate_
 
 VERSIONS = (14, 19, 24, 25, 27)
 
@@ -43,8 +40,8 @@ SEVEN = ("ca-certificates", "curl", "git", "iproute2", "iputils", "sudo", "vim")
 def translated(
     config: t.Union[str, t.Mapping[str, t.Any]], version: int, **options: t.Any
 ) -> translate_.Translated:
-    parsed = _mkosi_text.parse(config) if isinstance(config, str) else config
-    return translate_.translate(_mkosi_text.normalise(parsed), version, **options)
+    parsed = text.parse(config) if isinstance(config, str) else config
+    return translate_.translate(text.normalise(parsed), version, **options)
 
 
 # --- the guide's own files ---
@@ -158,7 +155,7 @@ ESP: t.Any = {**ROOT, "00-esp.conf": {"Partition": {"Type": ("esp",)}}}
 def test_a_disk_without_an_esp_has_no_boot_catalog(
     output: dict[str, t.Any], version: int, repart: t.Any, without: bool
 ) -> None:
-    settings = _mkosi_text.normalise({"Output": output})
+    settings = text.normalise({"Output": output})
     now = translate_.without_el_torito(settings, version, repart)
     assert (now.get("Output", {}).get("ElTorito") == ("no",)) == without
 
@@ -187,7 +184,7 @@ def test_a_root_password_never_stands_in_the_configuration(
     version: int, content: t.Mapping[str, t.Any], hashed: bool
 ) -> None:
     now = translated({"Content": content}, version)
-    assert "s#cret" not in _mkosi_text.render(now.settings) + repr(now.warnings)
+    assert "s#cret" not in text.render(now.settings) + repr(now.warnings)
     assert (now.beside.root_password, now.beside.root_password_hashed) == ("s#cret", hashed)
 
 
@@ -310,7 +307,7 @@ def test_any_configuration_is_refused_clearly_or_understood_as_it_stands(
     config: dict[str, dict[str, t.Any]], version: int
 ) -> None:
     try:
-        now = translate_.translate(_mkosi_text.normalise(config), version)
+        now = translate_.translate(text.normalise(config), version)
     except Failure:
         return
     again = translate_.translate(now.settings, version)

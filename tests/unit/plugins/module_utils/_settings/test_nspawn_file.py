@@ -8,10 +8,9 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings
-from ansible_collections.nspawn.machined.plugins.module_utils import _settings_table as table
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._settings import Settings
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file, table
+from ansible_collections.nspawn.machined.plugins.module_utils._settings.nspawn_file import Settings
 
 PLACES = [(section, key) for section, keys in table.TABLE.items() for key in keys]
 
@@ -103,7 +102,7 @@ BAD = [
 
 @pytest.mark.parametrize(("section", "key", "value"), GOOD)
 def test_a_value_that_systemd_understands_is_accepted(section: str, key: str, value: str) -> None:
-    _settings.check(settings(section, key, value))
+    nspawn_file.check(settings(section, key, value))
 
 
 @pytest.mark.parametrize(("section", "key", "value"), BAD)
@@ -111,7 +110,7 @@ def test_a_value_that_systemd_would_ignore_is_refused_with_what_is_expected(
     section: str, key: str, value: str
 ) -> None:
     with pytest.raises(Failure) as caught:
-        _settings.check(settings(section, key, value))
+        nspawn_file.check(settings(section, key, value))
     assert f"[{section}] {key}={value}" in caught.value.message
 
 
@@ -133,7 +132,7 @@ def test_a_typing_error_is_answered_with_the_nearest_name(
     section: str, key: str, hint: str
 ) -> None:
     with pytest.raises(Failure) as caught:
-        _settings.check(settings(section, key, "1"))
+        nspawn_file.check(settings(section, key, "1"))
     assert hint in caught.value.message
 
 
@@ -153,16 +152,16 @@ def test_what_is_too_new_for_the_host_is_refused_with_the_version_that_it_needs(
     section: str, key: str, value: str, since: int
 ) -> None:
     wish = settings(section, key, value)
-    _settings.check(wish, since)
+    nspawn_file.check(wish, since)
     needs = f"needs systemd {since} or later, this host has {since - 1}"
     with pytest.raises(Failure, match=needs):
-        _settings.check(wish, since - 1)
+        nspawn_file.check(wish, since - 1)
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
     wish = Settings({"Exec": {"Boto": ["1"], "User": ["a b"]}, "Network": {"Zone": ["a", "b"]}})
     with pytest.raises(Failure) as caught:
-        _settings.check(wish)
+        nspawn_file.check(wish)
     assert len(caught.value.details["problems"]) == 3
 
 
@@ -179,8 +178,8 @@ def test_the_oldest_supported_systemd_knows_all_keys_but_the_four_later_ones() -
 
 @pytest.mark.parametrize(("section", "key"), PLACES)
 def test_every_key_can_be_reset_and_removed(section: str, key: str) -> None:
-    _settings.check(settings(section, key, ""))
-    assert _settings.merge(f"[{section}]\n{key}=a\n", settings(section, key)) == ""
+    nspawn_file.check(settings(section, key, ""))
+    assert nspawn_file.merge(f"[{section}]\n{key}=a\n", settings(section, key)) == ""
 
 
 # --- merge ----------------------------------------------------------------------------------
@@ -198,7 +197,7 @@ def test_every_key_can_be_reset_and_removed(section: str, key: str) -> None:
     ],
 )  # fmt: skip
 def test_a_text_that_means_the_same_is_left_alone(text: str, wish: Settings) -> None:
-    assert _settings.merge(text, wish) == text
+    assert nspawn_file.merge(text, wish) == text
 
 
 @pytest.mark.parametrize(
@@ -211,9 +210,9 @@ def test_a_text_that_means_the_same_is_left_alone(text: str, wish: Settings) -> 
     ],
 )  # fmt: skip
 def test_a_text_that_means_something_else_is_changed(text: str, wish: Settings) -> None:
-    merged = _settings.merge(text, wish)
+    merged = nspawn_file.merge(text, wish)
     assert merged != text
-    assert [values for _place, values in _settings.parse(merged).places()] == [
+    assert [values for _place, values in nspawn_file.parse(merged).places()] == [
         values for _place, values in wish.places()
     ]
 
@@ -222,7 +221,7 @@ def test_a_text_that_means_something_else_is_changed(text: str, wish: Settings) 
 
 
 def test_machines_get_readiness_and_private_users_with_their_ownership() -> None:
-    assert _settings.with_defaults(Settings({})) == {
+    assert nspawn_file.with_defaults(Settings({})) == {
         "Exec": {"NotifyReady": ("yes",), "PrivateUsers": ("pick",)},
         "Files": {"PrivateUsersOwnership": ("auto",)},
     }
@@ -230,7 +229,7 @@ def test_machines_get_readiness_and_private_users_with_their_ownership() -> None
 
 @pytest.mark.parametrize("value", ["no", "yes", "65536:65536", "identity"])
 def test_the_ownership_is_left_out_where_the_user_chose_other_private_users(value: str) -> None:
-    found = _settings.with_defaults(settings("Exec", "PrivateUsers", value))
+    found = nspawn_file.with_defaults(settings("Exec", "PrivateUsers", value))
     assert found.last("Exec", "PrivateUsers") == value
     assert not found.values_of("Files", "PrivateUsersOwnership")
 
@@ -244,9 +243,9 @@ def test_the_ownership_is_left_out_where_the_user_chose_other_private_users(valu
     ],
 )
 def test_every_default_gives_way(section: str, key: str, value: str) -> None:
-    found = _settings.with_defaults(settings(section, key, value))
+    found = nspawn_file.with_defaults(settings(section, key, value))
     assert found.last(section, key) == value
-    assert not _settings.advice(found, 252)
+    assert not nspawn_file.advice(found, 252)
 
 
 # --- advice ---------------------------------------------------------------------------------
@@ -265,12 +264,12 @@ def test_every_default_gives_way(section: str, key: str, value: str) -> None:
     ],
 )
 def test_what_is_allowed_but_hardly_meant_is_said(wish: Settings, version: int, says: str) -> None:
-    _settings.check(wish, version)
-    assert any(says in hint for hint in _settings.advice(wish, version))
+    nspawn_file.check(wish, version)
+    assert any(says in hint for hint in nspawn_file.advice(wish, version))
 
 
 def test_the_defaults_need_no_advice() -> None:
-    assert _settings.advice(_settings.DEFAULTS, 252) == []
+    assert nspawn_file.advice(nspawn_file.DEFAULTS, 252) == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +291,7 @@ def test_the_defaults_need_no_advice() -> None:
 def test_what_a_file_next_to_the_image_may_do_is_known(
     section: str, key: str, value: str, version: int, ignored: bool
 ) -> None:
-    found = _settings.ignored_next_to_image(settings(section, key, value), version)
+    found = nspawn_file.ignored_next_to_image(settings(section, key, value), version)
     assert found == ([f"{section}.{key}"] if ignored else [])
 
 
@@ -314,15 +313,15 @@ RAW = st.dictionaries(
 @given(RAW)
 def test_anything_is_refused_clearly_or_written_faithfully(raw: dict[str, object]) -> None:
     try:
-        wish = _settings.normalise(raw)
-        _settings.check(wish)
-        text = _settings.merge("# kept\n", wish)
+        wish = nspawn_file.normalise(raw)
+        nspawn_file.check(wish)
+        text = nspawn_file.merge("# kept\n", wish)
     except Failure:
         return
     written = {
         section: {key: values for key, values in keys.items() if values}
         for section, keys in wish.items()
     }
-    assert _settings.parse(text) == Settings(written)
+    assert nspawn_file.parse(text) == Settings(written)
     assert text.startswith("# kept\n")
-    assert _settings.merge(text, wish) == text
+    assert nspawn_file.merge(text, wish) == text

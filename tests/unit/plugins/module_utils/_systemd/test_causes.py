@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _causes
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import causes
 
 EXITED = [
     "systemd-nspawn@web.service: Main process exited, code=exited, status=1/FAILURE",
@@ -103,7 +103,7 @@ EXITED = [
     ],
 )
 def test_a_last_line_is_explained(line: str, cause: str) -> None:
-    found = _causes.likely([line, *EXITED], "exit-code")
+    found = causes.likely([line, *EXITED], "exit-code")
     assert found is not None
     assert cause in found
 
@@ -116,19 +116,19 @@ def test_a_last_line_is_explained(line: str, cause: str) -> None:
     ],
 )
 def test_systemd_s_refusal_to_try_is_explained(refusal: str, cause: str) -> None:
-    assert cause in (_causes.likely([], "success", refusal) or "")
+    assert cause in (causes.likely([], "success", refusal) or "")
 
 
 def test_an_end_without_a_word_is_explained_only_when_nothing_was_said() -> None:
-    assert "Interface=" in (_causes.likely(EXITED, "exit-code") or "")
-    assert _causes.likely(["Something else.", *EXITED], "exit-code") is None
+    assert "Interface=" in (causes.likely(EXITED, "exit-code") or "")
+    assert causes.likely(["Something else.", *EXITED], "exit-code") is None
 
 
 @pytest.mark.parametrize("result", ["timeout", "start-limit-hit", "oom-kill", "dependency"])
 def test_systemd_s_own_word_is_explained(result: str) -> None:
-    assert _causes.likely(["Something."], result)
+    assert causes.likely(["Something."], result)
 
 
 def test_nothing_is_made_up() -> None:
-    assert _causes.likely([], "") is None
-    assert _causes.likely(["Welcome to Debian!"], "signal") is None
+    assert causes.likely([], "") is None
+    assert causes.likely(["Welcome to Debian!"], "signal") is None

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._drop_ins import (
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.drop_ins import (
     Snapshot,
     Wanted,
     check_name_servers,
     plan,
     service_of,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure, describe
 
 FILES = ("network/80-container-ve.network", "network/80-container-vz.network")
 VE, VZ = (f"/etc/systemd/{name}.d/dns.conf" for name in FILES)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._images_class import (
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import (
     CLASSES,
     MACHINE,
     ImageClass,

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _ini, _units, _units_table
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units, units_table
 
 WEB = "systemd-nspawn@web.service"
 
 
 def check(raw: dict[str, t.Any], unit: str = WEB, version: int = 257) -> None:
-    _units.check(_units.normalise(raw), unit, version)
+    units.check(units.normalise(raw), unit, version)
 
 
 # --- drop-ins -------------------------------------------------------------------------------
@@ -25,23 +26,23 @@ def check(raw: dict[str, t.Any], unit: str = WEB, version: int = 257) -> None:
 
 def test_a_drop_in_lies_in_the_directory_of_its_unit() -> None:
     path = "/etc/systemd/system/systemd-nspawn@web.service.d/50-nspawn-machined.conf"
-    assert _units.drop_in_path(WEB) == path
+    assert units.drop_in_path(WEB) == path
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "-a", "a\n", "a b", "x.conf", "a" * 201])
 def test_a_name_that_is_none_for_a_drop_in_is_refused(name: str) -> None:
     with pytest.raises(Failure, match="drop_in"):
-        _units.check_drop_in(name)
+        units.check_drop_in(name)
 
 
-@pytest.mark.parametrize("name", ["50-limits", "a", "90_x.y", _units.DROP_IN])
+@pytest.mark.parametrize("name", ["50-limits", "a", "90_x.y", units.DROP_IN])
 def test_a_name_for_a_drop_in_is_accepted(name: str) -> None:
-    _units.check_drop_in(name)
+    units.check_drop_in(name)
 
 
-@pytest.mark.parametrize("unit", [WEB, _units.TEMPLATE, "machine.slice", "machines.target"])
+@pytest.mark.parametrize("unit", [WEB, units.TEMPLATE, "machine.slice", "machines.target"])
 def test_the_name_of_a_unit_is_accepted(unit: str) -> None:
-    _units.check_unit(unit)
+    units.check_unit(unit)
 
 
 @pytest.mark.parametrize(
@@ -49,35 +50,35 @@ def test_the_name_of_a_unit_is_accepted(unit: str) -> None:
 )
 def test_what_is_no_name_of_a_unit_is_refused(unit: str) -> None:
     with pytest.raises(Failure, match="no name of a unit"):
-        _units.check_unit(unit)
+        units.check_unit(unit)
 
 
 def test_the_one_command_of_a_service_is_reset_first() -> None:
-    text = _units.render({"Service": {"ExecStart": "/bin/a", "ExecStartPost": "/bin/b"}})
+    text = units.render({"Service": {"ExecStart": "/bin/a", "ExecStartPost": "/bin/b"}})
     assert text == "[Service]\nExecStart=\nExecStart=/bin/a\nExecStartPost=/bin/b\n"
 
 
 @pytest.mark.parametrize("value", [["", "/bin/a"], ("", "/bin/a")])
 def test_a_command_that_is_reset_already_is_not_reset_twice(value: t.Any) -> None:
-    text = _units.render({"Service": {"ExecStart": value}})
+    text = units.render({"Service": {"ExecStart": value}})
     assert text == "[Service]\nExecStart=\nExecStart=/bin/a\n"
 
 
 def test_a_mapping_of_the_environment_is_quoted_for_units() -> None:
-    text = _units.render({"Service": {"Environment": {"A": 'say "hi"', "B": "c\\d", "E": 1}}})
+    text = units.render({"Service": {"Environment": {"A": 'say "hi"', "B": "c\\d", "E": 1}}})
     assert text == (
         '[Service]\nEnvironment="A=say \\"hi\\""\nEnvironment="B=c\\\\d"\nEnvironment=E=1\n'
     )
 
 
 def test_settings_of_other_daemons_may_be_rendered_too() -> None:
-    text = _units.render({"DHCPServer": {"DNS": ["192.0.2.1", "192.0.2.2"]}})
+    text = units.render({"DHCPServer": {"DNS": ["192.0.2.1", "192.0.2.2"]}})
     assert text == "[DHCPServer]\nDNS=192.0.2.1\nDNS=192.0.2.2\n"
 
 
 def test_secrets_are_not_shown() -> None:
     text = "[Service]\nSetCredential=token:secret\nMemoryMax=1G\n"
-    assert _units.shown(text) == "[Service]\nSetCredential=token:********\nMemoryMax=1G\n"
+    assert units.shown(text) == "[Service]\nSetCredential=token:********\nMemoryMax=1G\n"
 
 
 # --- check ----------------------------------------------------------------------------------
@@ -131,9 +132,9 @@ def test_kinds_of_units_without_a_table_keep_their_section() -> None:
 
 
 def test_the_table_names_no_key_twice_with_two_versions() -> None:
-    for keys in _units_table.TABLE.values():
-        assert set(keys.values()) <= set(range(252, _units_table.NEWEST + 1))
-    assert _units_table.TABLE["Service"]["ImportCredential"] == 254
+    for keys in units_table.TABLE.values():
+        assert set(keys.values()) <= set(range(252, units_table.NEWEST + 1))
+    assert units_table.TABLE["Service"]["ImportCredential"] == 254
 
 
 @hypothesis_settings(max_examples=1000, deadline=None)
@@ -150,15 +151,15 @@ def test_the_table_names_no_key_twice_with_two_versions() -> None:
 )
 def test_any_drop_in_is_refused_clearly_or_written_faithfully(raw: dict[str, t.Any]) -> None:
     try:
-        text = _units.render(raw)
+        text = units.render(raw)
     except Failure:
         return
-    wish = _units.normalise(raw)
+    wish = units.normalise(raw)
     written = {
         section: {key: values for key, values in keys.items() if values}
         for section, keys in wish.items()
     }
-    assert _ini.parse(text) == _ini.Settings(written)
+    assert ini.parse(text) == ini.Settings(written)
 
 
 # --- words ----------------------------------------------------------------------------------
@@ -176,21 +177,21 @@ def test_any_drop_in_is_refused_clearly_or_written_faithfully(raw: dict[str, t.A
     ],
 )
 def test_what_a_machine_prints_cannot_steer_a_terminal(line: str, bare: str) -> None:
-    assert _units._printable(line) == bare
+    assert units._printable(line) == bare
 
 
 @given(st.text())
 def test_no_control_character_is_printed(line: str) -> None:
-    printed = _units._printable(line)
+    printed = units._printable(line)
     assert not any(ord(char) < 32 and char not in "\t\n" for char in printed)
     assert "\x1b" not in printed and "\x9b" not in printed
 
 
 def test_only_a_unit_that_is_not_inactive_or_failed_runs() -> None:
     for active in ("active", "activating", "deactivating", "reloading"):
-        assert _units.UnitState(WEB, active=active).running
+        assert units.UnitState(WEB, active=active).running
     for active in ("inactive", "failed"):
-        assert not _units.UnitState(WEB, active=active).running
+        assert not units.UnitState(WEB, active=active).running
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_only_a_unit_that_is_not_inactive_or_failed_runs() -> None:
     ],
 )
 def test_a_signal_is_known_by_each_of_its_names(name: str, number: int) -> None:
-    assert _units.signal_number(name) == number
-    assert _units.signal_number(_units.signal_name(number)) == number
+    assert units.signal_number(name) == number
+    assert units.signal_number(units.signal_name(number)) == number
 
 
 @pytest.mark.parametrize(
@@ -215,4 +216,4 @@ def test_a_signal_is_known_by_each_of_its_names(name: str, number: int) -> None:
 )
 def test_what_is_no_signal_is_refused(name: str) -> None:
     with pytest.raises(Failure, match="is no signal"):
-        _units.signal_number(name)
+        units.signal_number(name)

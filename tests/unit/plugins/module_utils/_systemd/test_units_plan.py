@@ -7,9 +7,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils import _plan, _units_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._units_plan import Seen, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units_plan
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.units_plan import (
+    Seen,
+    Snapshot,
+)
 
 UNIT = "systemd-nspawn@web.service"
 PATH = f"/etc/systemd/system/{UNIT}.d/50-nspawn-machined.conf"
@@ -17,10 +21,10 @@ LIMIT = {"Service": {"MemoryMax": "1G"}}
 TEXT = "[Service]\nMemoryMax=1G\n"
 
 
-def wanted(**given: t.Any) -> _units_plan.Wanted:
+def wanted(**given: t.Any) -> units_plan.Wanted:
     nothing = {"unit": None, "settings": None, "state": "present"}
     named = {"name": ["web"], "drop_in": "50-nspawn-machined"}
-    return _units_plan.wanted_of({**nothing, **named, **given}, 257)
+    return units_plan.wanted_of({**nothing, **named, **given}, 257)
 
 
 def seen(text: str | None = None, unread: bool = False, **more: t.Any) -> Snapshot:
@@ -30,30 +34,30 @@ def seen(text: str | None = None, unread: bool = False, **more: t.Any) -> Snapsh
 def test_units_are_read_anew_once_after_all_drop_ins() -> None:
     wish = wanted(name=["web", "db"], settings=LIMIT)
     both = Snapshot((Seen(UNIT, PATH), Seen("b", "/b")))
-    plan = _units_plan.plan(both, wish)
-    assert _plan.describe(plan) == [f"write {PATH}", "write /b", "reload systemd"]
-    assert plan[2].needs == _plan.identities(*plan[:2])
+    plan = units_plan.plan(both, wish)
+    assert core_plan.describe(plan) == [f"write {PATH}", "write /b", "reload systemd"]
+    assert plan[2].needs == core_plan.identities(*plan[:2])
 
 
 def test_a_drop_in_that_is_right_is_left_alone() -> None:
-    assert _units_plan.plan(seen(TEXT), wanted(settings=LIMIT)) == ()
+    assert units_plan.plan(seen(TEXT), wanted(settings=LIMIT)) == ()
 
 
 def test_units_are_read_anew_after_a_run_that_was_cut_off() -> None:
-    plan = _units_plan.plan(seen(TEXT, unread=True), wanted(settings=LIMIT))
-    assert _plan.describe(plan) == ["reload systemd"]
+    plan = units_plan.plan(seen(TEXT, unread=True), wanted(settings=LIMIT))
+    assert core_plan.describe(plan) == ["reload systemd"]
 
 
 def test_absent_takes_only_the_one_file_away() -> None:
-    plan = _units_plan.plan(seen(TEXT), wanted(state="absent"))
-    assert _plan.describe(plan) == [f"remove {PATH}", "reload systemd"]
-    assert _units_plan.plan(seen(), wanted(state="absent")) == ()
+    plan = units_plan.plan(seen(TEXT), wanted(state="absent"))
+    assert core_plan.describe(plan) == [f"remove {PATH}", "reload systemd"]
+    assert units_plan.plan(seen(), wanted(state="absent")) == ()
 
 
 def test_the_diff_shows_no_secret() -> None:
     settings = {"Service": {"SetCredential": "token:new"}}
-    plan = _units_plan.plan(seen("[Service]\nSetCredential=token:old\n"), wanted(settings=settings))
-    shown = str(_plan.diff(plan))
+    plan = units_plan.plan(seen("[Service]\nSetCredential=token:old\n"), wanted(settings=settings))
+    shown = str(core_plan.diff(plan))
     assert "token:" in shown and "new\n" not in shown and "old\n" not in shown
     assert plan[0].arguments["text"] == "[Service]\nSetCredential=token:new\n"
 
@@ -71,7 +75,7 @@ def test_a_restart_is_needed_where_a_unit_runs_with_an_older_drop_in(
     snapshot: Snapshot, restart: list[str]
 ) -> None:
     wish = wanted(settings=LIMIT)
-    result = _units_plan.result(snapshot, wish, _units_plan.plan(snapshot, wish))
+    result = units_plan.result(snapshot, wish, units_plan.plan(snapshot, wish))
     assert result["restart_needed"] == restart
 
 

@@ -11,8 +11,11 @@ from ansible.utils.display import Display
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.plugin_utils import _progress
-from ansible_collections.nspawn.machined.plugins.plugin_utils._progress import parse, sentence
+from ansible_collections.nspawn.machined.plugins.plugin_utils._actions import progress
+from ansible_collections.nspawn.machined.plugins.plugin_utils._actions.progress import (
+    parse,
+    sentence,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +75,11 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_nothing_else(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
-    monkeypatch.setattr(_progress, "on_terminal", lambda: terminal)
+    monkeypatch.setattr(progress, "on_terminal", lambda: terminal)
     for pause in ("PATIENCE", "ON_TERMINAL", "ELSEWHERE"):
-        monkeypatch.setattr(_progress, pause, 0.05)
+        monkeypatch.setattr(progress, pause, 0.05)
     fields = {"doing": "pulling", "subject": "web", "done": 5 * 10**6, "total": 10**7, "seconds": 1}
-    with _progress.Watcher("host", lambda: [fields]):
+    with progress.Watcher("host", lambda: [fields]):
         time.sleep(0.2)
     assert said[0].startswith(first)
     if not terminal:
@@ -88,7 +91,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then_and_nothing_else(
 def test_what_ends_soon_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(Display, "display", lambda _self, text, **_options: said.append(text))
-    assert _progress.ELSEWHERE == 30
-    with _progress.Watcher("host", lambda: [{"doing": "pulling", "subject": "web"}]):
+    assert progress.ELSEWHERE == 30
+    with progress.Watcher("host", lambda: [{"doing": "pulling", "subject": "web"}]):
         pass
     assert not said
