@@ -99,29 +99,40 @@ def run(
             if descriptor is not None:
                 os.close(descriptor)
     with started as process:
-        collected = _Streams(process, on_line)
-        try:
-            collected.feed(input)
-            rc = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            collected.finish()
-            result = Result(words, -1, collected.stdout, collected.stderr)
-            message = f"{shlex.join(words)} did not end within {timeout:g} s"
-            raise CommandFailed(message, result) from None
-        except BaseException:
-            _kill(process)
-            raise
-        collected.finish()
-    result = Result(words, rc, collected.stdout, collected.stderr)
-    if check and rc != 0:
+        result = _await(process, words, input, timeout, on_line)
+    if check and result.rc != 0:
         said = result.stderr.strip() or result.stdout.strip() or "nothing"
-        raise CommandFailed(f"{shlex.join(words)} exited with {rc} and said: {said}", result)
+        raise CommandFailed(f"{shlex.join(words)} exited with {result.rc} and said: {said}", result)
     return result
 
 
 def _either(given: t.Optional[int], otherwise: int) -> int:
     return otherwise if given is None else given
+
+
+def _await(
+    process: subprocess.Popen[bytes],
+    words: tuple[str, ...],
+    input: t.Optional[bytes],
+    timeout: float,
+    on_line: t.Optional[LineHandler],
+) -> Result:
+    """Wait for the end of a process; kill it at the deadline, or when we are to end ourselves."""
+    collected = _Streams(process, on_line)
+    try:
+        collected.feed(input)
+        rc = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        collected.finish()
+        result = Result(words, -1, collected.stdout, collected.stderr)
+        message = f"{shlex.join(words)} did not end within {timeout:g} s"
+        raise CommandFailed(message, result) from None
+    except BaseException:
+        _kill(process)
+        raise
+    collected.finish()
+    return Result(words, rc, collected.stdout, collected.stderr)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
