@@ -98,23 +98,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._core.plan import Failure
-from ..module_utils._systemd import drop_ins, units
-
-
-def wanted_of(params: t.Mapping[str, t.Any]) -> drop_ins.Wanted:
-    if not params["files"]:
-        raise Failure("files: name at least one file")
-    if params["state"] == "absent":
-        text = None
-    elif params["settings"]:
-        drop_ins.check_name_servers(params["settings"])
-        text = units.render(params["settings"])
-    else:
-        raise Failure("settings: a drop-in without settings does nothing; use state=absent")
-    units.check_drop_in(params["drop_in"])
-    return drop_ins.Wanted(tuple(params["files"]), params["drop_in"], text)
+from ..module_utils._systemd import face
 
 
 def main() -> t.NoReturn:
@@ -127,13 +111,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        wanted = wanted_of(module.params)
-        plan = drop_ins.plan(drop_ins.snapshot(wanted), wanted)
-        return core_module.converge(module, plan, drop_ins.VERBS)
-
-    core_module.run(module, body)
+    face.converge_daemon(module)
 
 
 if __name__ == "__main__":

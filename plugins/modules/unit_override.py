@@ -173,8 +173,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._systemd import machined, units_plan
+from ..module_utils._systemd import face
 
 
 def main() -> t.NoReturn:
@@ -189,19 +188,7 @@ def main() -> t.NoReturn:
         required_one_of=[("name", "unit")],
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        wanted = units_plan.wanted_of(module.params, machined.systemd_version())
-        seen = units_plan.snapshot(wanted)
-        plan = units_plan.plan(seen, wanted)
-        return core_module.converge(
-            module,
-            plan,
-            units_plan.VERBS,
-            facts=lambda: units_plan.result(seen, wanted, plan),
-        )
-
-    core_module.run(module, body)
+    face.converge_units(module)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 """systemd's configuration syntax, read as systemd reads it and edited without losing a comment.
 
 Private to the collection. Pure: text in, text out. Knows no particular section or key; those are
-known to C(_settings.nspawn_file) and C(_systemd.units).
+known to C(_settings.nspawn_file) and C(_systemd.unit_text).
 
 A text is cut into pieces. A piece is what systemd takes as one line: several physical lines when
 a backslash continues them. The pieces joined are always the text, byte for byte, so an edit

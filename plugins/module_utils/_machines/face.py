@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core.plan import Failure, Outcome, Step, describe, diff
 from .._settings import nspawn_file
-from .._systemd import machined
+from .._systemd import machined, signals, unit_text
 from .._systemd import units as systemd_units
 from . import host, start
 from . import limits as machines_limits
@@ -52,9 +52,7 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
         declared=True,
         settings=_settings_of(entry["settings"], f"{here}, settings"),
         users=_users_of(entry["users"], here),
-        unit=None
-        if entry["unit"] is None
-        else systemd_units.render(entry["unit"], f"{here}, unit"),
+        unit=None if entry["unit"] is None else unit_text.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
         owner=entry["owner"],
         variables=entry["vars"] or {},
@@ -93,7 +91,7 @@ def some(names: t.Sequence[str], parameters: t.Mapping[str, t.Any]) -> list[Want
     """The same wish for machines that are there, from the arguments of C(machine)."""
     for name in names:
         machined.check_name(name)
-    number = systemd_units.signal_number(parameters["signal"])
+    number = signals.number_of(parameters["signal"])
     return [
         Wanted(
             name=name,

@@ -21,7 +21,7 @@ from .._core import progress
 from .._core.plan import Failure, Outcome, Plan, Step, apply
 from .._images import act, provenance
 from .._settings import nspawn_file
-from .._systemd import machined
+from .._systemd import machined, unit_files
 from .._systemd import units as systemd_units
 from . import record as machines_record
 from . import start
@@ -54,7 +54,7 @@ def look(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
         },
         images=frozenset(images),
         image_settings={name: text for name, text in texts.items() if text is not None},
-        unread=systemd_units.unread(),
+        unread=unit_files.unread(),
     )
 
 
@@ -78,7 +78,7 @@ def _seen(
 ) -> Seen:
     unit = machined.unit_of(name)
     file = nspawn_file.locate(name, image.path if image else None)
-    drop_in = systemd_units.drop_in_path(unit)
+    drop_in = unit_files.drop_in_path(unit)
     seen = Seen(
         image=image.type if image else None,
         identity=provenance.identity_of(image.path) if image else "",
@@ -251,13 +251,13 @@ def _remove(step: Step) -> None:
 
 def _write(step: Step) -> None:
     if step.arguments["reload"]:
-        systemd_units.mark_unread()
+        unit_files.mark_unread()
     core_files.write(step.subject, step.arguments["text"], mode=core_files.mode_of(step.subject))
 
 
 def _delete(step: Step) -> None:
     if step.arguments["reload"]:
-        systemd_units.mark_unread()
+        unit_files.mark_unread()
     core_files.remove(step.subject)
     core_files.remove_empty_directory(os.path.dirname(step.subject))
 
@@ -271,18 +271,18 @@ def _forget(step: Step) -> None:
 
 
 def _reload(_steps: t.Sequence[Step]) -> Failures:
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     return {}
 
 
 def _enable(steps: t.Sequence[Step]) -> Failures:
     # The plan's own reload follows.
-    systemd_units.enable([step.arguments["unit"] for step in steps], reload=False)
+    unit_files.enable([step.arguments["unit"] for step in steps], reload=False)
     return {}
 
 
 def _disable(steps: t.Sequence[Step]) -> Failures:
-    systemd_units.disable([step.arguments["unit"] for step in steps], reload=False)
+    unit_files.disable([step.arguments["unit"] for step in steps], reload=False)
     return {}
 
 

@@ -19,7 +19,7 @@ from .._core import files as core_files
 from .._core.plan import Failure
 from .._core.run import run
 from .._settings import nspawn_file
-from .._systemd import bus, machined
+from .._systemd import bus, machined, unit_files
 from .._systemd import units as systemd_units
 from . import drift
 from . import record as machines_record
@@ -204,7 +204,7 @@ class _Look:
         if started is None:
             files = [nspawn_file.path_of(self.name), *self.unit.drop_ins]
             return systemd_units.younger_than_start(self.unit.name, files)
-        drop_in = core_files.read(systemd_units.drop_in_path(self.unit.name))
+        drop_in = core_files.read(unit_files.drop_in_path(self.unit.name))
         return started != digest(settings, drop_in)
 
     def drift(self) -> Fields:
@@ -217,7 +217,7 @@ class _Look:
             state=self.state(),
             enabled=self.unit.enabled,
             settings=core_files.read(nspawn_file.path_of(self.name)),
-            unit=core_files.read(systemd_units.drop_in_path(self.unit.name)),
+            unit=core_files.read(unit_files.drop_in_path(self.unit.name)),
         )
         return {"drift": found}
 

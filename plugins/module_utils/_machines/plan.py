@@ -19,7 +19,7 @@ from signal import SIGKILL
 
 from .._core.plan import Failure, Plan, State, Step, identities
 from .._settings import nspawn_file
-from .._systemd import units
+from .._systemd import signals, unit_files
 from .._systemd.machined import unit_of
 from . import drift
 
@@ -403,7 +403,7 @@ class _Draft:
             nspawn_file.path_of(self.name), self.seen.settings, self.settings_text(), False, cloned
         )
         if self.wanted.unit is not None:
-            path = units.drop_in_path(self.unit)
+            path = unit_files.drop_in_path(self.unit)
             self._file(path, self.seen.unit, self.wanted.unit or None, True, cloned)
 
     def _file(
@@ -568,7 +568,7 @@ class _Draft:
             before={"state": "started"} if deadly else {},
             after={"state": "stopped"}
             if deadly
-            else {"signal": f"{units.signal_name(number)} to {whom}"},
+            else {"signal": f"{signals.name_of(number)} to {whom}"},
             needs=[step for step in self.steps if step.verb == "thaw"],
             unit=self.unit,
             signal=number,
@@ -590,7 +590,7 @@ class _Draft:
             self._step("remove", before={"image": seen.image}, after={}, needs=stops)
         gone = list(self.steps)
         self._file(nspawn_file.path_of(self.name), seen.settings, None, False, gone)
-        path = units.drop_in_path(self.unit)
+        path = unit_files.drop_in_path(self.unit)
         self._file(path, seen.unit, None, True, gone)
         if seen.active == "failed":
             before, after = {"state": "failed"}, {"state": "absent"}

@@ -19,7 +19,7 @@ from .._core import files
 from .._core.plan import Failure, Step
 from .._core.run import CommandFailed, run
 from .._settings import nspawn_file
-from .._systemd import machined, units
+from .._systemd import jobs, journal, machined, unit_files, units
 from . import record
 
 Failures = dict[str, Exception]
@@ -92,7 +92,7 @@ def _start(steps: t.Sequence[Step]) -> Failures:
     wait, timeout = steps[0].arguments["wait"], steps[0].arguments["timeout"]
     deadline = time.monotonic() + timeout
     if wait == "booted":
-        failures = _failures(steps, units.start(_units_of(steps), timeout))
+        failures = _failures(steps, jobs.start(_units_of(steps), timeout))
     else:
         _systemctl_no_block("start", steps)
         failures = _await_registered(steps, deadline) if wait == "registered" else {}
@@ -108,7 +108,7 @@ def _restart(steps: t.Sequence[Step]) -> Failures:
         texts = {step.subject: _texts(step) for step in steps}
         deadline = time.monotonic() + 2 * first["timeout"]
         timeout = first["timeout"]
-        outcomes = units.restart(_units_of(steps), timeout, timeout, force=first["force"])
+        outcomes = jobs.restart(_units_of(steps), timeout, timeout, force=first["force"])
         failures = _failures(steps, outcomes)
         _remember(steps, failures, texts)
         failures.update(_await_booted(_left(steps, failures), texts, deadline))
@@ -130,17 +130,17 @@ def _kill(steps: t.Sequence[Step]) -> Failures:
             except Failure as failure:
                 failures[step.identity] = failure
     else:
-        units.send_signal(_units_of(steps), number)
+        jobs.send_signal(_units_of(steps), number)
     left = _left(steps, failures)
     if number == signal.SIGKILL and left:
-        outcomes = units.await_killed(_units_of(left), first["timeout"])
+        outcomes = jobs.await_killed(_units_of(left), first["timeout"])
         failures.update(_hanging(left, outcomes))
     return failures
 
 
 def _stop(steps: t.Sequence[Step]) -> Failures:
     first = steps[0].arguments
-    outcomes = units.stop(_units_of(steps), first["timeout"], force=first["force"])
+    outcomes = jobs.stop(_units_of(steps), first["timeout"], force=first["force"])
     leaving = [step.arguments["unit"] for step in steps if step.arguments.get("leaves")]
     failed = [unit for unit in leaving if outcomes[unit].state.active == "failed"]
     if failed:
@@ -153,7 +153,7 @@ def _units_of(steps: t.Sequence[Step]) -> list[str]:
     return [step.arguments["unit"] for step in steps]
 
 
-def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, units.Outcome]) -> Failures:
+def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, jobs.Outcome]) -> Failures:
     """Those that failed, and a warning for those that had to be killed."""
     found = _hanging(steps, outcomes)
     for step in steps:
@@ -168,7 +168,7 @@ def _failures(steps: t.Sequence[Step], outcomes: t.Mapping[str, units.Outcome]) 
     return found
 
 
-def _hanging(steps: t.Sequence[Step], outcomes: t.Mapping[str, units.Outcome]) -> Failures:
+def _hanging(steps: t.Sequence[Step], outcomes: t.Mapping[str, jobs.Outcome]) -> Failures:
     found = {step.identity: outcomes[step.arguments["unit"]].failure for step in steps}
     return {identity: failure for identity, failure in found.items() if failure}
 
@@ -195,7 +195,7 @@ def _texts(step: Step) -> Texts:
     """The files that count when the machine is started now."""
     return (
         files.read(nspawn_file.path_of(step.subject)),
-        files.read(units.drop_in_path(step.arguments["unit"])),
+        files.read(unit_files.drop_in_path(step.arguments["unit"])),
     )
 
 
@@ -213,7 +213,7 @@ def _await_registered(steps: t.Sequence[Step], deadline: float) -> Failures:
 
     def lost(name: str, message: str) -> None:
         step = waiting.pop(name)
-        failures[step.identity] = units.explain(step.arguments["unit"], f"{name} {message}")
+        failures[step.identity] = journal.explain(step.arguments["unit"], f"{name} {message}")
 
     while True:
         for name in machined.registered():
@@ -261,7 +261,7 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
             state == "unknown"
             and not units.snapshot([step.arguments["unit"]])[step.arguments["unit"]].running
         ):
-            return units.explain(step.arguments["unit"], f"{step.subject} ended while it booted")
+            return journal.explain(step.arguments["unit"], f"{step.subject} ended while it booted")
         time.sleep(POLL_INTERVAL)
     message = (
         f"{step.subject} had not booted within {step.arguments['timeout']:g} s (its systemd says "
@@ -272,7 +272,7 @@ def _poll(step: Step, deadline: float) -> t.Optional[Failure]:
             "; without a D-Bus inside only [Exec] NotifyReady=yes in its settings tells, or "
             "wait: registered"
         )
-    return units.explain(step.arguments["unit"], message)
+    return journal.explain(step.arguments["unit"], message)
 
 
 def system_state(name: str, timeout: float = 10) -> str:

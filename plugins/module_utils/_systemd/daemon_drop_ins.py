@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Drop-ins of the configuration of systemd-networkd and systemd-resolved.
+"""Drop-ins of systemd-networkd and systemd-resolved: wanted, seen, plan, act.
 
-Private to the collection. Drop-ins of units are in C(_systemd.units).
+Private to the collection; all for the module C(drop_in). Drop-ins of units are in
+C(unit_drop_ins).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import json
 import os
 import typing as t
 
-from .._core import files
+from .._core import files as core_files
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
+from . import unit_files, unit_text
 
 DIRECTORY = "/etc/systemd"
 # A daemon cannot be asked which files it has read. So a mark is left before a file changes and
@@ -26,6 +28,9 @@ DIRECTORY = "/etc/systemd"
 MARKS = "/run/nspawn.machined"
 
 Settings = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+# --- wanted ---------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +51,19 @@ class Wanted:
         return tuple(f"{DIRECTORY}/{name}.d/{self.drop_in}.conf" for name in self.files)
 
 
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """What is there: texts by path, and whether the daemon runs and has read them."""
-
-    texts: t.Mapping[str, t.Optional[str]]
-    running: bool
-    unread: bool
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    """Check what the user gave, before anything is looked at or changed."""
+    if not params["files"]:
+        raise Failure("files: name at least one file")
+    if params["state"] == "absent":
+        text = None
+    elif params["settings"]:
+        check_name_servers(params["settings"])
+        text = unit_text.render(params["settings"])
+    else:
+        raise Failure("settings: a drop-in without settings does nothing; use state=absent")
+    unit_files.check_drop_in(params["drop_in"])
+    return Wanted(tuple(params["files"]), params["drop_in"], text)
 
 
 def service_of(files: t.Sequence[str]) -> str:
@@ -91,13 +102,28 @@ def check_name_servers(settings: Settings) -> None:
             ) from None
 
 
+# --- seen -----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What is there: texts by path, and whether the daemon runs and has read them."""
+
+    texts: t.Mapping[str, t.Optional[str]]
+    running: bool
+    unread: bool
+
+
 def snapshot(wanted: Wanted) -> Snapshot:
     return Snapshot(
-        texts={path: files.read(path) for path in wanted.paths},
+        texts={path: core_files.read(path) for path in wanted.paths},
         running=run(["systemctl", "--quiet", "is-active", "--", wanted.service], check=False).rc
         == 0,
         unread=os.path.exists(_mark(wanted.service)),
     )
+
+
+# --- plan -----------------------------------------------------------------------------------
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:
@@ -131,19 +157,22 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     return ordered(steps)
 
 
+# --- act ------------------------------------------------------------------------------------
+
+
 def _mark(service: str) -> str:
     return f"{MARKS}/unread-{service}"
 
 
 def _write(step: Step) -> None:
-    files.touch(_mark(step.arguments["service"]))
-    files.write(step.arguments["path"], step.arguments["text"])
+    core_files.touch(_mark(step.arguments["service"]))
+    core_files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    files.touch(_mark(step.arguments["service"]))
-    files.remove(step.arguments["path"])
-    files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
+    core_files.touch(_mark(step.arguments["service"]))
+    core_files.remove(step.arguments["path"])
+    core_files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
 
 
 def _reload(step: Step) -> None:
@@ -156,7 +185,7 @@ def _reload(step: Step) -> None:
     else:
         # It learnt to reload with systemd 254 only.
         run(["systemctl", "reload-or-restart", "--", step.subject])
-    files.remove(_mark(step.subject))
+    core_files.remove(_mark(step.subject))
 
 
 def _links_of(files: t.Collection[str]) -> list[str]:

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Drop-ins of units: look, plan, change, read anew once. Private to the collection."""
+"""Drop-ins of units: wanted, seen, plan, act, all for the module C(unit_override).
+
+Private to the collection. What a drop-in says is known to C(unit_text).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ import dataclasses
 import os
 import typing as t
 
-from .._core import files
+from .._core import files as core_files
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
-from . import machined
+from . import journal, machined, unit_files, unit_text
 from . import units as systemd_units
+from .units import UnitState
+
+# --- wanted ---------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +29,37 @@ class Wanted:
     units: tuple[str, ...]
     drop_in: str
     text: str | None
+
+
+def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
+    """Check everything that the user gave, before anything is looked at or changed."""
+    units = _units_of(params)
+    unit_files.check_drop_in(params["drop_in"])
+    settings = params["settings"] or {}
+    if params["state"] == "absent":
+        if settings:
+            raise Failure("state=absent takes away the whole drop-in; leave settings out")
+        return Wanted(units, params["drop_in"], None)
+    text = unit_text.render(settings)
+    if not text:
+        raise Failure("settings: a drop-in without settings does nothing; use state=absent")
+    for unit in units:
+        unit_text.check(unit_text.normalise(settings), unit, version)
+    return Wanted(units, params["drop_in"], text)
+
+
+def _units_of(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    for name in params["name"] or ():
+        machined.check_name(name)
+    for unit in params["unit"] or ():
+        unit_files.check_unit(unit)
+    units = [*map(machined.unit_of, params["name"] or ()), *(params["unit"] or ())]
+    if not units:
+        raise Failure("name: expected at least one machine")
+    return tuple(dict.fromkeys(units))
+
+
+# --- seen -----------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,51 +79,26 @@ class Snapshot:
     """An earlier run was cut off before systemd read what it had written."""
 
 
-def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
-    """Check everything that the user gave, before anything is looked at or changed."""
-    units = _units_of(params)
-    systemd_units.check_drop_in(params["drop_in"])
-    settings = params["settings"] or {}
-    if params["state"] == "absent":
-        if settings:
-            raise Failure("state=absent takes away the whole drop-in; leave settings out")
-        return Wanted(units, params["drop_in"], None)
-    text = systemd_units.render(settings)
-    if not text:
-        raise Failure("settings: a drop-in without settings does nothing; use state=absent")
-    for unit in units:
-        systemd_units.check(systemd_units.normalise(settings), unit, version)
-    return Wanted(units, params["drop_in"], text)
-
-
-def _units_of(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    for name in params["name"] or ():
-        machined.check_name(name)
-    for unit in params["unit"] or ():
-        systemd_units.check_unit(unit)
-    units = [*map(machined.unit_of, params["name"] or ()), *(params["unit"] or ())]
-    if not units:
-        raise Failure("name: expected at least one machine")
-    return tuple(dict.fromkeys(units))
-
-
 def snapshot(wanted: Wanted) -> Snapshot:
     states = systemd_units.snapshot(wanted.units)
     return Snapshot(
         tuple(_seen(unit, wanted.drop_in, states[unit]) for unit in wanted.units),
-        systemd_units.unread(),
+        unit_files.unread(),
     )
 
 
-def _seen(unit: str, drop_in: str, state: systemd_units.UnitState) -> Seen:
-    path = systemd_units.drop_in_path(unit, drop_in)
+def _seen(unit: str, drop_in: str, state: UnitState) -> Seen:
+    path = unit_files.drop_in_path(unit, drop_in)
     return Seen(
         unit=unit,
         path=path,
-        text=files.read(path),
+        text=core_files.read(path),
         running=state.running,
         outdated=state.running and systemd_units.younger_than_start(unit, [path]),
     )
+
+
+# --- plan -----------------------------------------------------------------------------------
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:
@@ -111,18 +123,21 @@ def _step(seen: Seen, text: str | None) -> Step | None:
         "remove" if text is None else "write",
         seen.path,
         {"unit": seen.unit, "text": text, "old": seen.text},
-        before=None if seen.text is None else systemd_units.shown(seen.text),
-        after=None if text is None else systemd_units.shown(text),
+        before=None if seen.text is None else unit_text.shown(seen.text),
+        after=None if text is None else unit_text.shown(text),
     )
 
 
+# --- act ------------------------------------------------------------------------------------
+
+
 def _put(path: str, text: str | None) -> None:
-    systemd_units.mark_unread()
+    unit_files.mark_unread()
     if text is None:
-        files.remove(path)
-        files.remove_empty_directory(os.path.dirname(path))
+        core_files.remove(path)
+        core_files.remove_empty_directory(os.path.dirname(path))
     else:
-        files.write(path, text, mode=files.mode_of(path))
+        core_files.write(path, text, mode=core_files.mode_of(path))
 
 
 def _change(step: Step) -> None:
@@ -131,16 +146,16 @@ def _change(step: Step) -> None:
 
 def _reload(step: Step) -> None:
     """Have systemd read the drop-ins; take back those with which it refuses the unit."""
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     changed = {one.arguments["unit"]: one for one in step.arguments["changed"]}
     refused = systemd_units.unloadable(list(changed))
     if not refused:
         return
     for unit in refused:
         _put(changed[unit].subject, changed[unit].arguments["old"])
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     unit, word = next(iter(refused.items()))
-    reasons = systemd_units.journal_tail(unit, 3)
+    reasons = journal.tail(unit, 3)
     raise Failure(
         f"systemd refused {', '.join(refused)} with the new drop-in ({word}), which was taken"
         f" back. It said: {' '.join(reasons[-1:])}",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.drift import declared, drift
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import unit_text
 
 SETTINGS = nspawn_file.normalise(
     {
@@ -20,7 +20,7 @@ SETTINGS = nspawn_file.normalise(
     }
 )
 TEXT = "[Exec]\nNotifyReady=yes\nEnvironment=A=1\nEnvironment=B=2\n\n[Network]\nZone=web\n"
-UNIT = units.render({"Service": {"MemoryMax": "1G", "SetCredential": "token:abc"}})
+UNIT = unit_text.render({"Service": {"MemoryMax": "1G", "SetCredential": "token:abc"}})
 SAID = declared("started", True, SETTINGS, UNIT)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd.drop_ins import (
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.daemon_drop_ins import (
     Snapshot,
     Wanted,
     check_name_servers,

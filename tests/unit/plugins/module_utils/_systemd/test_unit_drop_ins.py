@@ -9,8 +9,8 @@ import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd.units_plan import (
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import unit_drop_ins
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd.unit_drop_ins import (
     Seen,
     Snapshot,
 )
@@ -21,10 +21,10 @@ LIMIT = {"Service": {"MemoryMax": "1G"}}
 TEXT = "[Service]\nMemoryMax=1G\n"
 
 
-def wanted(**given: t.Any) -> units_plan.Wanted:
+def wanted(**given: t.Any) -> unit_drop_ins.Wanted:
     nothing = {"unit": None, "settings": None, "state": "present"}
     named = {"name": ["web"], "drop_in": "50-nspawn-machined"}
-    return units_plan.wanted_of({**nothing, **named, **given}, 257)
+    return unit_drop_ins.wanted_of({**nothing, **named, **given}, 257)
 
 
 def seen(text: str | None = None, unread: bool = False, **more: t.Any) -> Snapshot:
@@ -34,29 +34,31 @@ def seen(text: str | None = None, unread: bool = False, **more: t.Any) -> Snapsh
 def test_units_are_read_anew_once_after_all_drop_ins() -> None:
     wish = wanted(name=["web", "db"], settings=LIMIT)
     both = Snapshot((Seen(UNIT, PATH), Seen("b", "/b")))
-    plan = units_plan.plan(both, wish)
+    plan = unit_drop_ins.plan(both, wish)
     assert core_plan.describe(plan) == [f"write {PATH}", "write /b", "reload systemd"]
     assert plan[2].needs == core_plan.identities(*plan[:2])
 
 
 def test_a_drop_in_that_is_right_is_left_alone() -> None:
-    assert units_plan.plan(seen(TEXT), wanted(settings=LIMIT)) == ()
+    assert unit_drop_ins.plan(seen(TEXT), wanted(settings=LIMIT)) == ()
 
 
 def test_units_are_read_anew_after_a_run_that_was_cut_off() -> None:
-    plan = units_plan.plan(seen(TEXT, unread=True), wanted(settings=LIMIT))
+    plan = unit_drop_ins.plan(seen(TEXT, unread=True), wanted(settings=LIMIT))
     assert core_plan.describe(plan) == ["reload systemd"]
 
 
 def test_absent_takes_only_the_one_file_away() -> None:
-    plan = units_plan.plan(seen(TEXT), wanted(state="absent"))
+    plan = unit_drop_ins.plan(seen(TEXT), wanted(state="absent"))
     assert core_plan.describe(plan) == [f"remove {PATH}", "reload systemd"]
-    assert units_plan.plan(seen(), wanted(state="absent")) == ()
+    assert unit_drop_ins.plan(seen(), wanted(state="absent")) == ()
 
 
 def test_the_diff_shows_no_secret() -> None:
     settings = {"Service": {"SetCredential": "token:new"}}
-    plan = units_plan.plan(seen("[Service]\nSetCredential=token:old\n"), wanted(settings=settings))
+    plan = unit_drop_ins.plan(
+        seen("[Service]\nSetCredential=token:old\n"), wanted(settings=settings)
+    )
     shown = str(core_plan.diff(plan))
     assert "token:" in shown and "new\n" not in shown and "old\n" not in shown
     assert plan[0].arguments["text"] == "[Service]\nSetCredential=token:new\n"
@@ -75,7 +77,7 @@ def test_a_restart_is_needed_where_a_unit_runs_with_an_older_drop_in(
     snapshot: Snapshot, restart: list[str]
 ) -> None:
     wish = wanted(settings=LIMIT)
-    result = units_plan.result(snapshot, wish, units_plan.plan(snapshot, wish))
+    result = unit_drop_ins.result(snapshot, wish, unit_drop_ins.plan(snapshot, wish))
     assert result["restart_needed"] == restart
 
 

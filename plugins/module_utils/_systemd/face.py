@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the modules C(unit_override) and C(drop_in) call. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import module as core_module
+from . import daemon_drop_ins, machined, unit_drop_ins
+
+
+def converge_units(module: AnsibleModule) -> t.NoReturn:
+    """The module C(unit_override)."""
+
+    def body() -> dict[str, t.Any]:
+        wanted = unit_drop_ins.wanted_of(module.params, machined.systemd_version())
+        seen = unit_drop_ins.snapshot(wanted)
+        plan = unit_drop_ins.plan(seen, wanted)
+        return core_module.converge(
+            module,
+            plan,
+            unit_drop_ins.VERBS,
+            facts=lambda: unit_drop_ins.result(seen, wanted, plan),
+        )
+
+    core_module.run(module, body)
+
+
+def converge_daemon(module: AnsibleModule) -> t.NoReturn:
+    """The module C(drop_in)."""
+
+    def body() -> dict[str, t.Any]:
+        wanted = daemon_drop_ins.wanted_of(module.params)
+        plan = daemon_drop_ins.plan(daemon_drop_ins.snapshot(wanted), wanted)
+        return core_module.converge(module, plan, daemon_drop_ins.VERBS)
+
+    core_module.run(module, body)
