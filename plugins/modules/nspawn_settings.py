@@ -209,9 +209,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._settings import plan as settings_plan
-from ..module_utils._systemd import machined
+from ..module_utils._settings import face
 
 
 def main() -> t.NoReturn:
@@ -226,26 +224,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        version = machined.systemd_version()
-        wanted = settings_plan.wanted_of(module.params, version)
-        seen = settings_plan.snapshot(wanted.names)
-        plan = settings_plan.plan(seen, wanted)
-        for warning in settings_plan.warnings(seen, wanted, version):
-            module.warn(warning)
-        backups: dict[str, str] = {}
-        verbs = settings_plan.verbs(
-            module.backup_local if module.params["backup"] else None, backups
-        )
-        return core_module.converge(
-            module,
-            plan,
-            verbs,
-            facts=lambda: settings_plan.result(seen, wanted, plan, backups),
-        )
-
-    core_module.run(module, body)
+    face.converge(module)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The C(.nspawn) files of some machines: look, plan, change. Private to the collection."""
+"""The settings files of some machines: wanted, seen, plan, act.
+
+Private to the collection; all for the module C(nspawn_settings). What one file says is known to
+C(nspawn_file).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,14 @@ import dataclasses
 import os
 import typing as t
 
-from .._core import files
+from .._core import files as core_files
 from .._core.plan import Failure, Plan, Step, Verbs, ordered
-from .._systemd import machined, units
+from .._systemd import machined
+from .._systemd import units as systemd_units
 from . import nspawn_file
 from .nspawn_file import Settings
+
+# --- wanted ---------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +31,32 @@ class Wanted:
     names: tuple[str, ...]
     settings: Settings | None
     exclusive: bool = False
+
+
+def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
+    """Check everything that the user gave, before anything is looked at or changed."""
+    names = tuple(dict.fromkeys(params["name"]))
+    if not names:
+        raise Failure("name: expected at least one machine")
+    for name in names:
+        machined.check_name(name)
+    if params["state"] == "absent":
+        if params["settings"] or params["exclusive"] or params["defaults"]:
+            raise Failure(
+                "state=absent takes away the whole file; to remove one key, give it null as value"
+                " with state=present"
+            )
+        return Wanted(names, None)
+    settings = nspawn_file.normalise(params["settings"] or {})
+    if params["defaults"]:
+        settings = nspawn_file.with_defaults(settings)
+    elif not settings and not params["exclusive"]:
+        raise Failure("settings: expected at least one section with a key")
+    nspawn_file.check(settings, version)
+    return Wanted(names, settings, params["exclusive"])
+
+
+# --- seen -----------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,19 +77,19 @@ class Seen:
         return nspawn_file.path_of(self.name)
 
 
-def snapshot(names: t.Sequence[str]) -> tuple[Seen, ...]:
-    states = units.snapshot([machined.unit_of(name) for name in names])
-    return tuple(_seen(name, states[machined.unit_of(name)]) for name in names)
+def snapshot(wanted: Wanted) -> tuple[Seen, ...]:
+    states = systemd_units.snapshot([machined.unit_of(name) for name in wanted.names])
+    return tuple(_seen(name, states[machined.unit_of(name)]) for name in wanted.names)
 
 
-def _seen(name: str, state: units.UnitState) -> Seen:
+def _seen(name: str, state: systemd_units.UnitState) -> Seen:
     path = nspawn_file.path_of(name)
     return Seen(
         name=name,
-        text=files.read(path),
-        mode=files.mode_of(path),
+        text=core_files.read(path),
+        mode=core_files.mode_of(path),
         running=state.running,
-        outdated=state.running and units.younger_than_start(state.name, [path]),
+        outdated=state.running and systemd_units.younger_than_start(state.name, [path]),
         shadowed=_shadowed(name),
     )
 
@@ -67,6 +100,9 @@ def _shadowed(name: str) -> str | None:
         f"{machined.MACHINES_DIRECTORY}/{name}.nspawn",
     )
     return next((path for path in others if os.path.lexists(path)), None)
+
+
+# --- plan -----------------------------------------------------------------------------------
 
 
 def plan(seen: t.Sequence[Seen], wanted: Wanted) -> Plan:
@@ -91,29 +127,6 @@ def _step(seen: Seen, text: str | None) -> Step | None:
     return Step(verb, seen.path, arguments, before=seen.text, after=text)
 
 
-Backup = t.Callable[[str], str]
-
-
-def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
-    """How to change the files; O(backups) gets the copy of each that was there."""
-
-    def write(step: Step) -> None:
-        keep(step)
-        files.write(step.subject, step.arguments["text"], mode=step.arguments["mode"])
-
-    def remove(step: Step) -> None:
-        keep(step)
-        files.remove(step.subject)
-        if os.path.dirname(step.subject) == nspawn_file.DIRECTORY:
-            files.remove_empty_directory(nspawn_file.DIRECTORY)
-
-    def keep(step: Step) -> None:
-        if backup and step.before is not None:
-            backups[step.subject] = backup(step.subject)
-
-    return {"write": write, "remove": remove}
-
-
 def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
     """What the user should know before it surprises them."""
     if wanted.settings is None:
@@ -127,6 +140,31 @@ def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
         if one.text is None and text is not None and one.shadowed:
             found.append(f"{one.shadowed} is not read any more as soon as there is {one.path}")
     return found
+
+
+# --- act ------------------------------------------------------------------------------------
+
+Backup = t.Callable[[str], str]
+
+
+def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
+    """How to change the files; O(backups) gets the copy of each that was there."""
+
+    def write(step: Step) -> None:
+        keep(step)
+        core_files.write(step.subject, step.arguments["text"], mode=step.arguments["mode"])
+
+    def remove(step: Step) -> None:
+        keep(step)
+        core_files.remove(step.subject)
+        if os.path.dirname(step.subject) == nspawn_file.DIRECTORY:
+            core_files.remove_empty_directory(nspawn_file.DIRECTORY)
+
+    def keep(step: Step) -> None:
+        if backup and step.before is not None:
+            backups[step.subject] = backup(step.subject)
+
+    return {"write": write, "remove": remove}
 
 
 def result(
@@ -152,26 +190,3 @@ def result(
 
 def _parsed(text: str | None, path: str) -> Settings:
     return nspawn_file.parse(text or "", path)
-
-
-def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:
-    """Check everything that the user gave, before anything is looked at or changed."""
-    names = tuple(dict.fromkeys(params["name"]))
-    if not names:
-        raise Failure("name: expected at least one machine")
-    for name in names:
-        machined.check_name(name)
-    if params["state"] == "absent":
-        if params["settings"] or params["exclusive"] or params["defaults"]:
-            raise Failure(
-                "state=absent takes away the whole file; to remove one key, give it null as value"
-                " with state=present"
-            )
-        return Wanted(names, None)
-    settings = nspawn_file.normalise(params["settings"] or {})
-    if params["defaults"]:
-        settings = nspawn_file.with_defaults(settings)
-    elif not settings and not params["exclusive"]:
-        raise Failure("settings: expected at least one section with a key")
-    nspawn_file.check(settings, version)
-    return Wanted(names, settings, params["exclusive"])

@@ -17,12 +17,12 @@ import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import table
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units_table
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import unit_table
 
 SECTIONS = (*table.TABLE, "Unit", "Service", "X-Mine", "exec", "Quux", "a\nb", "[", "")
 KEYS = (
     *(key for keys in table.TABLE.values() for key in keys),
-    *random.Random(0).sample(sorted(units_table.TABLE["Service"]), 30),
+    *random.Random(0).sample(sorted(unit_table.TABLE["Service"]), 30),
     *("X-Mine", "boot", "A=B", "#", "Bind\nBoot", "", "../x"),
 )
 WORDS = ("yes", "no", "/srv", "/srv:/x:idmap", "tcp:80", "pick", "a b", "a\nb", "a\\", "\\", "\x1b")

@@ -29,16 +29,16 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
 from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import (
-    nspawn_file,
-    plan,
-    table,
+    files as settings_files,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file, table
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd import (
     bus,
     machined,
-    units_plan,
+    unit_drop_ins,
+    unit_files,
+    unit_text,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd import units as systemd_units
 
 VERSION = machined.systemd_version()
 UNITS = pathlib.Path("/run/systemd/system")
@@ -54,7 +54,7 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
         directory = UNITS / f"{unit}.d"
         directory.mkdir()
         (directory / "x.conf").write_bytes(case["text"].encode())
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     rows = []
     for first in range(0, len(units), 200):
         some = units[first : first + 200]
@@ -70,7 +70,7 @@ def texts(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     for unit in units:
         shutil.rmtree(UNITS / f"{unit}.d")
     template.unlink()
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     return {
         "number": len(cases),
         "said": sum(bool(one[reading]) for one in cases),
@@ -141,45 +141,45 @@ def arguments(cases: list[dict[str, t.Any]]) -> dict[str, t.Any]:
                 faults.append({"case": case, "traceback": traceback.format_exc()})
             strange = sorted(listing() ^ before) if len(faults) < 20 else []
             faults += [{"case": case, "left": path} for path in strange]
-    systemd_units.daemon_reload()
+    unit_files.daemon_reload()
     return {"number": 2 * len(cases), "counts": counts, "faults": faults}
 
 
 def settings(case: dict[str, t.Any]) -> str:
     params = {"name": case["name"], "settings": case["settings"], "state": "present"}
     try:
-        wanted = plan.wanted_of({**params, "exclusive": False, "defaults": False}, VERSION)
+        wanted = settings_files.wanted_of(
+            {**params, "exclusive": False, "defaults": False}, VERSION
+        )
     except Failure as failure:
         return refused(failure)
-    seen = plan.snapshot(wanted.names)
-    carry_out(plan.plan(seen, wanted), plan.verbs(None, {}))
+    seen = settings_files.snapshot(wanted)
+    carry_out(settings_files.plan(seen, wanted), settings_files.verbs(None, {}))
     for name in wanted.names:
         path = nspawn_file.path_of(name)
         if wanted.settings is not None and os.path.exists(path):
             same(nspawn_file.parse(pathlib.Path(path).read_text()), wanted.settings)
-    if plan.plan(plan.snapshot(wanted.names), wanted):
+    if settings_files.plan(settings_files.snapshot(wanted), wanted):
         raise AssertionError("the second run would change something")
-    away = plan.Wanted(wanted.names, None)
-    seen = plan.snapshot(away.names)
-    carry_out(plan.plan(seen, away), plan.verbs(None, {}))
+    away = settings_files.Wanted(wanted.names, None)
+    seen = settings_files.snapshot(away)
+    carry_out(settings_files.plan(seen, away), settings_files.verbs(None, {}))
     return "settings written"
 
 
 def units(case: dict[str, t.Any]) -> str:
     params = {"name": case["name"], "unit": None, "drop_in": case["drop_in"], "state": "present"}
     try:
-        wanted = units_plan.wanted_of({**params, "settings": case["settings"]}, VERSION)
+        wanted = unit_drop_ins.wanted_of({**params, "settings": case["settings"]}, VERSION)
     except Failure as failure:
         return refused(failure)
-    verbs = {**units_plan.VERBS, "reload": lambda _step: None}
-    seen = units_plan.snapshot(wanted)
-    carry_out(units_plan.plan(seen, wanted), verbs)
+    verbs = {**unit_drop_ins.VERBS, "reload": lambda _step: None}
+    seen = unit_drop_ins.snapshot(wanted)
+    carry_out(unit_drop_ins.plan(seen, wanted), verbs)
     for one in seen.units:
-        same(
-            ini.parse(pathlib.Path(one.path).read_text()), systemd_units.normalise(case["settings"])
-        )
-    away = units_plan.Wanted(wanted.units, wanted.drop_in, None)
-    carry_out(units_plan.plan(units_plan.snapshot(away), away), verbs)
+        same(ini.parse(pathlib.Path(one.path).read_text()), unit_text.normalise(case["settings"]))
+    away = unit_drop_ins.Wanted(wanted.units, wanted.drop_in, None)
+    carry_out(unit_drop_ins.plan(unit_drop_ins.snapshot(away), away), verbs)
     return "drop-in written"
 
 

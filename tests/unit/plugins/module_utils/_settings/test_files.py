@@ -11,9 +11,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import (
+    files as settings_files,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
-from ansible_collections.nspawn.machined.plugins.module_utils._settings import plan as settings_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._settings.plan import Seen, Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._settings.files import Seen, Wanted
 
 WEB = "/etc/systemd/nspawn/web.nspawn"
 
@@ -24,7 +26,7 @@ def params(**given: t.Any) -> dict[str, t.Any]:
 
 
 def wanted(**given: t.Any) -> Wanted:
-    return settings_plan.wanted_of(params(**given), 257)
+    return settings_files.wanted_of(params(**given), 257)
 
 
 ZONE = {"Network": {"Zone": "shop"}}
@@ -32,34 +34,34 @@ ZONE = {"Network": {"Zone": "shop"}}
 
 def test_a_missing_file_is_written_and_then_left_alone() -> None:
     wish = wanted(settings=ZONE)
-    (step,) = settings_plan.plan([Seen("web")], wish)
+    (step,) = settings_files.plan([Seen("web")], wish)
     assert (step.identity, step.before) == (f"write {WEB}", None)
     assert step.after == step.arguments["text"] == "[Network]\nZone=shop\n"
-    assert settings_plan.plan([Seen("web", step.after)], wish) == ()
+    assert settings_files.plan([Seen("web", step.after)], wish) == ()
 
 
 def test_each_machine_has_a_step_of_its_own() -> None:
     wish = wanted(name=["web", "db", "web"], settings=ZONE)
     assert wish.names == ("web", "db")
-    plan = settings_plan.plan([Seen("web"), Seen("db", "[Network]\nZone=shop\n")], wish)
+    plan = settings_files.plan([Seen("web"), Seen("db", "[Network]\nZone=shop\n")], wish)
     assert [step.identity for step in plan] == [f"write {WEB}"]
 
 
 def test_a_file_that_would_say_nothing_is_not_made_but_an_emptied_one_stays() -> None:
     wish = wanted(settings={"Network": {"Zone": None}})
-    assert settings_plan.plan([Seen("web")], wish) == ()
-    (step,) = settings_plan.plan([Seen("web", "[Network]\nZone=shop\n")], wish)
+    assert settings_files.plan([Seen("web")], wish) == ()
+    (step,) = settings_files.plan([Seen("web", "[Network]\nZone=shop\n")], wish)
     assert step.after == ""
 
 
 def test_absent_removes_the_whole_file() -> None:
-    (step,) = settings_plan.plan([Seen("web", "[Exec]\n")], wanted(state="absent"))
+    (step,) = settings_files.plan([Seen("web", "[Exec]\n")], wanted(state="absent"))
     assert (step.identity, step.after) == (f"remove {WEB}", None)
-    assert settings_plan.plan([Seen("web")], wanted(state="absent")) == ()
+    assert settings_files.plan([Seen("web")], wanted(state="absent")) == ()
 
 
 def test_the_mode_that_a_person_gave_a_file_is_kept() -> None:
-    (step,) = settings_plan.plan([Seen("web", "", mode=0o600)], wanted(settings=ZONE))
+    (step,) = settings_files.plan([Seen("web", "", mode=0o600)], wanted(settings=ZONE))
     assert step.arguments["mode"] == 0o600
 
 
@@ -76,17 +78,17 @@ def test_a_restart_is_needed_where_a_machine_runs_with_an_older_file(
     seen: Seen, restart: bool
 ) -> None:
     wish = wanted(settings=ZONE)
-    plan = settings_plan.plan([seen], wish)
-    result = settings_plan.result([seen], wish, plan, {})
+    plan = settings_files.plan([seen], wish)
+    result = settings_files.result([seen], wish, plan, {})
     assert result["restart_needed"] == (["web"] if restart else [])
     assert result["machines"]["web"]["settings"] == {"Network": {"Zone": ["shop"]}}
 
 
 def test_a_file_that_is_not_read_any_more_is_named() -> None:
     seen = Seen("web", shadowed="/var/lib/machines/web.nspawn")
-    (warning,) = settings_plan.warnings([seen], wanted(settings=ZONE), 257)
+    (warning,) = settings_files.warnings([seen], wanted(settings=ZONE), 257)
     assert warning.startswith("/var/lib/machines/web.nspawn is not read any more")
-    assert not settings_plan.warnings([seen], wanted(settings={"Exec": {"User": None}}), 257)
+    assert not settings_files.warnings([seen], wanted(settings={"Exec": {"User": None}}), 257)
 
 
 @pytest.mark.parametrize(
