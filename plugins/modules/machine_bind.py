@@ -85,8 +85,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._inside import binds
+from ..module_utils._inside import face
 
 
 def main() -> t.NoReturn:
@@ -100,22 +99,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        params = module.params
-        wanted = binds.check(
-            binds.Wanted(
-                machine=params["machine"],
-                source=params["src"],
-                destination=params["dest"] or params["src"],
-                read_only=params["read_only"],
-                mkdir=params["mkdir"],
-            )
-        )
-        steps = binds.plan(binds.snapshot(wanted), wanted)
-        return core_module.converge(module, steps, binds.VERBS)
-
-    core_module.run(module, body)
+    face.bind(module)
 
 
 if __name__ == "__main__":

@@ -95,8 +95,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._inside import files
+from ..module_utils._inside import face
 
 
 def main() -> t.NoReturn:
@@ -111,24 +110,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        wanted = files.check(
-            files.Wanted(
-                machine=module.params["machine"],
-                source=module.params["src"],
-                destination=module.params["dest"],
-                to_machine=module.params["direction"] == "to",
-                mode=module.params["mode"],
-                force=module.params["force"],
-            )
-        )
-        source, destination = files.snapshot(wanted)
-        steps = files.plan(source, destination, wanted)
-        result = core_module.converge(module, steps, files.VERBS)
-        return {**result, "dest": wanted.destination}
-
-    core_module.run(module, body)
+    face.copy(module)
 
 
 if __name__ == "__main__":

@@ -164,15 +164,11 @@ skipped:
   returned: when it was
 """
 
-import shlex
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._core.plan import Failure
-from ..module_utils._core.run import Result
-from ..module_utils._inside import commands
+from ..module_utils._inside import face
 
 ARGUMENTS: t.Mapping[str, t.Any] = {
     "machine": {"type": "str"},
@@ -191,31 +187,6 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
 }
 
 
-def command_of(parameters: t.Mapping[str, t.Any]) -> commands.Command:
-    stdin = parameters["stdin"]
-    if stdin is not None:
-        stdin = (stdin + ("\n" if parameters["stdin_add_newline"] else "")).encode(
-            "utf-8", "surrogateescape"
-        )
-    return commands.Command(
-        argv=_argv(parameters),
-        user=parameters["user"],
-        environment={str(name): str(value) for name, value in parameters["environment"].items()},
-        chdir=parameters["chdir"],
-        stdin=stdin,
-        timeout=parameters["timeout"],
-    )
-
-
-def _argv(parameters: t.Mapping[str, t.Any]) -> tuple[str, ...]:
-    if parameters["argv"] is not None:
-        return tuple(parameters["argv"])
-    try:
-        return tuple(shlex.split(parameters["cmd"]))
-    except ValueError as error:
-        raise Failure(f"cmd: {parameters['cmd']!r} cannot be taken apart: {error}") from None
-
-
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -224,57 +195,7 @@ def main() -> t.NoReturn:
         required_by={},
         supports_check_mode=True,
     )
-    parameters = module.params
-
-    def run(command: commands.Command) -> Result:
-        if parameters["machine"] is not None:
-            return commands.run(parameters["machine"], command)
-        return commands.run_in_image(
-            parameters["image"], command, ephemeral=parameters["ephemeral"]
-        )
-
-    def exists(path: str) -> bool:
-        return run(commands.Command(("test", "-e", path))).rc == 0
-
-    def reason_to_leave_it() -> t.Optional[str]:
-        creates, removes = parameters["creates"], parameters["removes"]
-        if creates is not None and exists(creates):
-            return f"{creates} exists"
-        if removes is not None and not exists(removes):
-            return f"{removes} does not exist"
-        return None
-
-    def body() -> dict[str, t.Any]:
-        if parameters["ephemeral"] and parameters["image"] is None:
-            raise Failure("ephemeral: is for an image, not for a machine that runs")
-        command = command_of(parameters)
-        commands.check(command)
-        result: dict[str, t.Any] = {"changed": True, "cmd": list(command.argv)}
-        reason = reason_to_leave_it()
-        if reason:
-            return {**result, "changed": False, "skipped": True, "msg": f"Not run: {reason}."}
-        if module.check_mode:
-            conditional = parameters["creates"] or parameters["removes"]
-            return {
-                **result,
-                "changed": bool(conditional),
-                "skipped": not conditional,
-                "msg": "Not run: this is check mode.",
-            }
-        done = run(command)
-        result.update(
-            rc=done.rc,
-            stdout=done.stdout,
-            stderr=done.stderr,
-            changed=not parameters["ephemeral"],
-        )
-        if done.rc != 0:
-            where = parameters["machine"] or parameters["image"]
-            said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-2000:]
-            raise Failure(f"{where}: {command.argv[0]} exited with {done.rc}: {said}", **result)
-        return result
-
-    core_module.run(module, body)
+    face.execute(module)
 
 
 if __name__ == "__main__":

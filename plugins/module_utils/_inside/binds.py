@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Directories and files of the host bound into a machine that runs. Private to the collection."""
+"""Directories and files of the host bound into a machine that runs: wanted, seen, plan, act.
+
+Private to the collection; all for the module C(machine_bind).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ import os
 import re
 import typing as t
 
-from .._core import files, run
+from .._core import files as core_files
+from .._core import run
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
+
+# --- wanted ---------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +31,33 @@ class Wanted:
     destination: str
     read_only: bool = False
     mkdir: bool = False
+
+
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    return check(
+        Wanted(
+            machine=params["machine"],
+            source=params["src"],
+            destination=params["dest"] or params["src"],
+            read_only=params["read_only"],
+            mkdir=params["mkdir"],
+        )
+    )
+
+
+def check(wanted: Wanted) -> Wanted:
+    machined.check_name(wanted.machine)
+    for word, path in (("src", wanted.source), ("dest", wanted.destination)):
+        if not path.startswith("/") or "\0" in path:
+            raise Failure(f"{word}: {path!r}: expected an absolute path")
+    return dataclasses.replace(
+        wanted,
+        source=os.path.realpath(wanted.source),
+        destination=os.path.normpath("/" + wanted.destination.lstrip("/")),
+    )
+
+
+# --- seen -----------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +81,15 @@ class Snapshot:
     source_exists: bool
 
 
-# --- look -----------------------------------------------------------------------------------
-
-
 def snapshot(wanted: Wanted) -> Snapshot:
     machine = machined.machines([wanted.machine]).get(wanted.machine)
     if machine is None:
         raise Failure(f"{wanted.machine} does not run; only a machine that runs can be bound into")
     process = f"/proc/{machine.leader}"
     return Snapshot(
-        private_users=is_mapped(files.read(f"{process}/uid_map") or ""),
-        inside=mounts(files.read(f"{process}/mountinfo") or ""),
-        outside=mounts(files.read("/proc/self/mountinfo") or ""),
+        private_users=is_mapped(core_files.read(f"{process}/uid_map") or ""),
+        inside=mounts(core_files.read(f"{process}/mountinfo") or ""),
+        outside=mounts(core_files.read("/proc/self/mountinfo") or ""),
         source_exists=os.path.exists(wanted.source),
     )
 
@@ -85,18 +115,6 @@ def _unescaped(path: str) -> str:
 
 
 # --- plan -----------------------------------------------------------------------------------
-
-
-def check(wanted: Wanted) -> Wanted:
-    machined.check_name(wanted.machine)
-    for word, path in (("src", wanted.source), ("dest", wanted.destination)):
-        if not path.startswith("/") or "\0" in path:
-            raise Failure(f"{word}: {path!r}: expected an absolute path")
-    return dataclasses.replace(
-        wanted,
-        source=os.path.realpath(wanted.source),
-        destination=os.path.normpath("/" + wanted.destination.lstrip("/")),
-    )
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Files between a host and a machine that runs. Private to the collection.
+"""Copies between a host and a machine that runs: wanted, seen, plan, act.
+
+Private to the collection; all for the module C(machine_copy).
 
 Through machined, which enters the machine to open its files. The way through /proc would follow
 the machine's links on the host, and under private users leave files that belong to nobody.
@@ -23,22 +25,8 @@ from . import commands
 TEMPORARY_SUFFIX = ".nspawn-machined-new"
 COPY_TIMEOUT = 3600
 
-# Says what lies at a path, in the same words on the host and in the machine: kind, mode, digest.
-_LOOK = """
-export LC_ALL=C
-if [ -d "$1" ]; then
-    echo "directory $(stat -L -c %a -- "$1")"
-    cd -- "$1" && find . -mindepth 1 -printf '%y %m %P -> %l\\n' | sort \\
-        && find . -type f -exec sha256sum -b -- {} + | sort
-elif [ -f "$1" ]; then
-    echo "file $(stat -L -c %a -- "$1")" && sha256sum -b < "$1"
-elif [ -e "$1" ] || [ -L "$1" ]; then
-    echo "other 0"
-else
-    echo "nothing 0"
-fi
-"""
-_REPLACE = 'if [ -n "$3" ]; then chmod "$3" -- "$1"; fi && mv -fT -- "$1" "$2"'
+
+# --- wanted ---------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,46 +42,17 @@ class Wanted:
     force: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """What lies at a path."""
-
-    kind: str
-    mode: str = ""
-    contents: str = ""
-
-
-# --- look -----------------------------------------------------------------------------------
-
-
-def snapshot(wanted: Wanted) -> tuple[Look, Look]:
-    """The source and the destination."""
-    inside = _look_inside(
-        wanted.machine, wanted.destination if wanted.to_machine else wanted.source
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    return check(
+        Wanted(
+            machine=params["machine"],
+            source=params["src"],
+            destination=params["dest"],
+            to_machine=params["direction"] == "to",
+            mode=params["mode"],
+            force=params["force"],
+        )
     )
-    outside = _look_outside(wanted.source if wanted.to_machine else wanted.destination)
-    return (outside, inside) if wanted.to_machine else (inside, outside)
-
-
-def _look_inside(machine: str, path: str) -> Look:
-    result = commands.run(machine, commands.Command(("sh", "-c", _LOOK, "sh", path)))
-    return look_of(result, f"{machine}:{path}")
-
-
-def _look_outside(path: str) -> Look:
-    result = run.run(["sh", "-c", _LOOK, "sh", path], check=False, timeout=COPY_TIMEOUT)
-    return look_of(result, path)
-
-
-def look_of(result: run.Result, path: str) -> Look:
-    first, _newline, rest = result.stdout.partition("\n")
-    kind, _space, mode = first.partition(" ")
-    if result.rc != 0 or kind not in ("directory", "file", "other", "nothing"):
-        raise Failure(f"{path} cannot be read: {result.stderr.strip() or first}")
-    return Look(kind, mode, rest)
-
-
-# --- plan -----------------------------------------------------------------------------------
 
 
 def check(wanted: Wanted) -> Wanted:
@@ -125,8 +84,73 @@ def _shortest(mode: str) -> str:
     return f"{int(mode, 8):o}"
 
 
-def plan(source: Look, destination: Look, wanted: Wanted) -> Plan:
+# --- seen -----------------------------------------------------------------------------------
+
+# Says what lies at a path, in the same words on the host and in the machine: kind, mode, digest.
+_LOOK = """
+export LC_ALL=C
+if [ -d "$1" ]; then
+    echo "directory $(stat -L -c %a -- "$1")"
+    cd -- "$1" && find . -mindepth 1 -printf '%y %m %P -> %l\\n' | sort \\
+        && find . -type f -exec sha256sum -b -- {} + | sort
+elif [ -f "$1" ]; then
+    echo "file $(stat -L -c %a -- "$1")" && sha256sum -b < "$1"
+elif [ -e "$1" ] || [ -L "$1" ]; then
+    echo "other 0"
+else
+    echo "nothing 0"
+fi
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What lies at a path."""
+
+    kind: str
+    mode: str = ""
+    contents: str = ""
+
+
+class Snapshot(t.NamedTuple):
+    """Both ends of a copy."""
+
+    source: Look
+    destination: Look
+
+
+def snapshot(wanted: Wanted) -> Snapshot:
+    inside = _look_inside(
+        wanted.machine, wanted.destination if wanted.to_machine else wanted.source
+    )
+    outside = _look_outside(wanted.source if wanted.to_machine else wanted.destination)
+    return Snapshot(outside, inside) if wanted.to_machine else Snapshot(inside, outside)
+
+
+def _look_inside(machine: str, path: str) -> Look:
+    result = commands.run(machine, commands.Command(("sh", "-c", _LOOK, "sh", path)))
+    return look_of(result, f"{machine}:{path}")
+
+
+def _look_outside(path: str) -> Look:
+    result = run.run(["sh", "-c", _LOOK, "sh", path], check=False, timeout=COPY_TIMEOUT)
+    return look_of(result, path)
+
+
+def look_of(result: run.Result, path: str) -> Look:
+    first, _newline, rest = result.stdout.partition("\n")
+    kind, _space, mode = first.partition(" ")
+    if result.rc != 0 or kind not in ("directory", "file", "other", "nothing"):
+        raise Failure(f"{path} cannot be read: {result.stderr.strip() or first}")
+    return Look(kind, mode, rest)
+
+
+# --- plan -----------------------------------------------------------------------------------
+
+
+def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     """At most one step: the copy takes its place at once, or not at all."""
+    source, destination = seen
     here = f"{wanted.machine}:" if wanted.to_machine else ""
     there = "" if wanted.to_machine else f"{wanted.machine}:"
     if source.kind not in ("file", "directory"):
@@ -169,6 +193,8 @@ def _shown(look: Look) -> dict[str, t.Any]:
 
 
 # --- act ------------------------------------------------------------------------------------
+
+_REPLACE = 'if [ -n "$3" ]; then chmod "$3" -- "$1"; fi && mv -fT -- "$1" "$2"'
 
 
 def _copy(step: Step) -> None:

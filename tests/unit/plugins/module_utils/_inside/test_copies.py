@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
-from ansible_collections.nspawn.machined.plugins.module_utils._inside import files
-from ansible_collections.nspawn.machined.plugins.module_utils._inside.files import (
+from ansible_collections.nspawn.machined.plugins.module_utils._inside import copies
+from ansible_collections.nspawn.machined.plugins.module_utils._inside.copies import (
     Look,
+    Snapshot,
     Wanted,
     check,
     plan,
@@ -51,24 +52,24 @@ def test_what_names_no_place_is_refused(change: dict[str, t.Any], message: str) 
 
 def test_a_mode_with_leading_zeros_is_the_same_mode() -> None:
     wanted = check(dataclasses.replace(COPY, mode="0640"))
-    assert plan(FILE, FILE, wanted) == ()
+    assert plan(Snapshot(FILE, FILE), wanted) == ()
 
 
 def test_what_is_the_same_is_not_copied() -> None:
-    assert plan(FILE, FILE, COPY) == ()
-    assert plan(TREE, TREE, COPY) == ()
+    assert plan(Snapshot(FILE, FILE), COPY) == ()
+    assert plan(Snapshot(TREE, TREE), COPY) == ()
 
 
 def test_another_mode_is_reason_enough_for_a_copy() -> None:
-    steps = plan(FILE, FILE, dataclasses.replace(COPY, mode="600"))
+    steps = plan(Snapshot(FILE, FILE), dataclasses.replace(COPY, mode="600"))
     assert describe(steps) == ["copy web:/etc/a"]
     assert steps[0].arguments["mode"] == "600"
 
 
 def test_a_file_that_differs_is_left_alone_without_force() -> None:
     other = dataclasses.replace(FILE, contents="def *-\n")
-    assert plan(FILE, other, dataclasses.replace(COPY, force=False)) == ()
-    assert len(plan(FILE, other, COPY)) == 1
+    assert plan(Snapshot(FILE, other), dataclasses.replace(COPY, force=False)) == ()
+    assert len(plan(Snapshot(FILE, other), COPY)) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,17 +77,17 @@ def test_a_file_that_differs_is_left_alone_without_force() -> None:
 )
 def test_only_a_file_is_replaced_and_only_by_a_file(source: Look, there: Look) -> None:
     with pytest.raises(Failure, match="Remove it first"):
-        plan(source, there, COPY)
+        plan(Snapshot(source, there), COPY)
 
 
 def test_a_copy_out_of_a_machine_names_the_path_on_the_host() -> None:
-    steps = plan(FILE, NOTHING, dataclasses.replace(COPY, to_machine=False))
+    steps = plan(Snapshot(FILE, NOTHING), dataclasses.replace(COPY, to_machine=False))
     assert describe(steps) == ["copy /etc/a"]
 
 
 def test_nothing_cannot_be_copied() -> None:
     with pytest.raises(Failure, match="found nothing"):
-        plan(NOTHING, NOTHING, COPY)
+        plan(Snapshot(NOTHING, NOTHING), COPY)
 
 
 @settings(max_examples=25, deadline=None)
@@ -97,7 +98,7 @@ def test_two_files_look_the_same_only_when_they_are(one: bytes, other: bytes) ->
         for name, contents in (("-a b", one), ("c\n$d", other)):
             path = os.path.join(directory, name)
             Path(path).write_bytes(contents)
-            looks.append(files._look_outside(path))
+            looks.append(copies._look_outside(path))
     assert (looks[0] == looks[1]) == (one == other)
 
 
@@ -105,7 +106,7 @@ def test_each_kind_of_thing_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").touch(mode=0o640)
     (tmp_path / "hanging").symlink_to("nowhere")
     kinds = {
-        name: files._look_outside(str(tmp_path / name)).kind
+        name: copies._look_outside(str(tmp_path / name)).kind
         for name in ("file", "none", "hanging", ".")
     }
     assert kinds == {"file": "file", "none": "nothing", "hanging": "other", ".": "directory"}

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A command of a task: where it shall run, and unless what. Private to the collection.
+
+All for the module C(machine_exec). How a command is run is known to C(commands).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import typing as t
+
+from .._core.plan import Failure
+from .._core.run import Result
+from . import commands
+from .commands import Command
+
+# --- wanted ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """A command, in a machine that runs or in an image that does not."""
+
+    command: Command
+    place: str
+    in_image: bool
+    ephemeral: bool = False
+    creates: t.Optional[str] = None
+    removes: t.Optional[str] = None
+
+
+def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
+    if params["ephemeral"] and params["image"] is None:
+        raise Failure("ephemeral: is for an image, not for a machine that runs")
+    command = command_of(params)
+    commands.check(command)
+    in_image = params["machine"] is None
+    return Wanted(
+        command,
+        place=params["image" if in_image else "machine"],
+        in_image=in_image,
+        ephemeral=params["ephemeral"],
+        creates=params["creates"],
+        removes=params["removes"],
+    )
+
+
+def command_of(params: t.Mapping[str, t.Any]) -> Command:
+    stdin = params["stdin"]
+    if stdin is not None:
+        stdin = (stdin + ("\n" if params["stdin_add_newline"] else "")).encode(
+            "utf-8", "surrogateescape"
+        )
+    return Command(
+        argv=_argv(params),
+        user=params["user"],
+        environment={str(name): str(value) for name, value in params["environment"].items()},
+        chdir=params["chdir"],
+        stdin=stdin,
+        timeout=params["timeout"],
+    )
+
+
+def _argv(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    if params["argv"] is not None:
+        return tuple(params["argv"])
+    try:
+        return tuple(shlex.split(params["cmd"]))
+    except ValueError as error:
+        raise Failure(f"cmd: {params['cmd']!r} cannot be taken apart: {error}") from None
+
+
+# --- seen -----------------------------------------------------------------------------------
+
+
+def reason_to_leave_it(wanted: Wanted) -> t.Optional[str]:
+    """What makes the command needless, if anything."""
+    if wanted.creates is not None and _exists(wanted, wanted.creates):
+        return f"{wanted.creates} exists"
+    if wanted.removes is not None and not _exists(wanted, wanted.removes):
+        return f"{wanted.removes} does not exist"
+    return None
+
+
+def _exists(wanted: Wanted, path: str) -> bool:
+    return _run(wanted, Command(("test", "-e", path))).rc == 0
+
+
+def _run(wanted: Wanted, command: Command) -> Result:
+    if wanted.in_image:
+        return commands.run_in_image(wanted.place, command, ephemeral=wanted.ephemeral)
+    return commands.run(wanted.place, command)
+
+
+# --- act ------------------------------------------------------------------------------------
+
+
+def execute(wanted: Wanted, *, check_mode: bool) -> dict[str, t.Any]:
+    """Run the command unless something speaks against it, and tell what came of it."""
+    result: dict[str, t.Any] = {"changed": True, "cmd": list(wanted.command.argv)}
+    reason = reason_to_leave_it(wanted)
+    if reason:
+        return {**result, "changed": False, "skipped": True, "msg": f"Not run: {reason}."}
+    if check_mode:
+        conditional = wanted.creates or wanted.removes
+        return {
+            **result,
+            "changed": bool(conditional),
+            "skipped": not conditional,
+            "msg": "Not run: this is check mode.",
+        }
+    done = _run(wanted, wanted.command)
+    result.update(rc=done.rc, stdout=done.stdout, stderr=done.stderr, changed=not wanted.ephemeral)
+    if done.rc != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-2000:]
+        raise Failure(
+            f"{wanted.place}: {wanted.command.argv[0]} exited with {done.rc}: {said}", **result
+        )
+    return result

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the modules C(machine_exec), C(machine_copy) and C(machine_bind) call.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import module as core_module
+from . import binds, copies, execution
+
+
+def execute(module: AnsibleModule) -> t.NoReturn:
+    """The module C(machine_exec)."""
+
+    def body() -> dict[str, t.Any]:
+        wanted = execution.wanted_of(module.params)
+        return execution.execute(wanted, check_mode=module.check_mode)
+
+    core_module.run(module, body)
+
+
+def copy(module: AnsibleModule) -> t.NoReturn:
+    """The module C(machine_copy)."""
+
+    def body() -> dict[str, t.Any]:
+        wanted = copies.wanted_of(module.params)
+        plan = copies.plan(copies.snapshot(wanted), wanted)
+        result = core_module.converge(module, plan, copies.VERBS)
+        return {**result, "dest": wanted.destination}
+
+    core_module.run(module, body)
+
+
+def bind(module: AnsibleModule) -> t.NoReturn:
+    """The module C(machine_bind)."""
+
+    def body() -> dict[str, t.Any]:
+        wanted = binds.wanted_of(module.params)
+        plan = binds.plan(binds.snapshot(wanted), wanted)
+        return core_module.converge(module, plan, binds.VERBS)
+
+    core_module.run(module, body)
