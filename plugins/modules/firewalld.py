@@ -552,135 +552,25 @@ policies:
       ingress_zones: [machined]
 """
 
-import types
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._firewalld import act as firewalld
-from ..module_utils._firewalld import plan as planner
-from ..module_utils._firewalld.model import (
-    POLICY,
-    PORT_PROTOCOLS,
-    TARGETS,
-    ZONE,
-    Key,
-    Property,
-    dotted,
-    forward_text,
-    freeze,
-    properties_of,
-)
-from ..module_utils._firewalld.state import Wish
-
-Argument = dict[str, t.Any]
-
-_SCALARS = {"text": "str", "flag": "bool", "number": "int"}
-
-
-def argument_of(one: Property) -> Argument:
-    if one.shape == "forwards":
-        return {"type": "list", "elements": "dict", "options": _forward_arguments()}
-    if one.is_list:
-        return {"type": "list", "elements": "str"}
-    return {"type": _SCALARS[one.shape]}
-
-
-def _forward_arguments() -> dict[str, Argument]:
-    return {
-        "port": {"type": "str", "required": True},
-        "protocol": {"type": "str", "default": "tcp", "choices": list(PORT_PROTOCOLS)},
-        "to_port": {"type": "str", "default": ""},
-        "to_addr": {"type": "str", "default": ""},
-    }
-
-
-def arguments_of(kind: str) -> Argument:
-    """The argument of zones or policies, from the table of their properties."""
-    table = properties_of(kind)
-    options: dict[str, Argument] = {
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "exclusive": {"type": "bool"},
-        "remove": {
-            "type": "dict",
-            "options": {name: argument_of(one) for name, one in table.items() if one.is_list},
-        },
-    }
-    options.update({name: argument_of(one) for name, one in table.items()})
-    options["target"]["choices"] = list(TARGETS[kind])
-    return {"type": "list", "elements": "dict", "default": [], "options": options}
-
-
-def wishes_of(params: t.Mapping[str, t.Any]) -> list[Wish]:
-    return [
-        _wish(kind, raw, exclusive=params["exclusive"])
-        for kind, argument in ((ZONE, "zones"), (POLICY, "policies"))
-        for raw in params[argument]
-    ]
-
-
-def _wish(kind: str, raw: t.Mapping[str, t.Any], *, exclusive: bool) -> Wish:
-    return Wish(
-        key=Key(kind, raw["name"]),
-        present=raw["state"] == "present",
-        exclusive=exclusive if raw["exclusive"] is None else raw["exclusive"],
-        settings=freeze(_values(kind, raw)),
-        without=types.MappingProxyType(_values(kind, raw["remove"] or {})),
-    )
-
-
-def _values(kind: str, raw: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    return {
-        name: _value(one, raw[name])
-        for name, one in properties_of(kind).items()
-        if raw.get(name) is not None
-    }
-
-
-def _value(one: Property, value: t.Any) -> t.Any:
-    if one.shape == "forwards":
-        fields = ("port", "protocol", "to_port", "to_addr")
-        value = [forward_text(*(item[field] for field in fields)) for item in value]
-    if one.shape == "text":
-        value = value.strip().replace("\n", " ")  # as firewalld reads it from its own files
-    return tuple(dict.fromkeys(value)) if one.is_list else value
-
-
-def converge(module: AnsibleModule) -> dict[str, t.Any]:
-    wishes = wishes_of(module.params)
-    seen = firewalld.snapshot(wishes, module.params["record"])
-    plan = planner.plan(seen, wishes, bind_uplinks=module.params["bind_uplinks"])
-    if plan and not seen.running:
-        module.warn("firewalld is not running: only its permanent configuration is converged")
-
-    def facts() -> dict[str, t.Any]:
-        keys = [key for key, present in planner.results(seen, wishes) if present]
-        return {
-            "version": dotted(seen.version),
-            "running": seen.running,
-            "default_zone": seen.default_zone,
-            "zones": firewalld.settings_of(keys, ZONE),
-            "policies": firewalld.settings_of(keys, POLICY),
-        }
-
-    # One at a time: firewalld works on one call after the other anyway.
-    return core_module.converge(module, plan, firewalld.verbs(seen), workers=1, facts=facts)
+from ..module_utils._firewalld import face
 
 
 def main() -> t.NoReturn:
     module = AnsibleModule(
         argument_spec={
-            "zones": arguments_of(ZONE),
-            "policies": arguments_of(POLICY),
+            "zones": face.ZONES,
+            "policies": face.POLICIES,
             "exclusive": {"type": "bool", "default": False},
             "bind_uplinks": {"type": "bool", "default": False},
             "record": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    core_module.run(module, lambda: converge(module))
+    face.converge(module)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Everything that can be found wrong with a wish before anything is changed.
+"""Everything that can be found wrong with what is wanted before anything is changed.
 
 Private to the collection. Pure.
 """
@@ -21,6 +21,7 @@ from .model import (
     SYMBOLIC_ZONES,
     TARGETS,
     ZONE,
+    Goals,
     Items,
     Key,
     Settings,
@@ -32,30 +33,31 @@ from .model import (
     longest_name,
     port_problem,
     properties_of,
-    rule_nodes,
     without,
 )
-from .state import Goals, Snapshot, Wish
+from .rich_rules import rule_nodes
+from .seen import Snapshot
+from .wanted import Wanted
 
 Problems = t.Iterator[str]
 
 
-def check_wishes(seen: Snapshot, wishes: t.Sequence[Wish]) -> dict[Key, Wish]:
-    """Check each wish by itself; return them by key."""
+def check_wanted(seen: Snapshot, wanted: t.Sequence[Wanted]) -> dict[Key, Wanted]:
+    """Check what is wanted of each zone or policy; return it by key."""
     problems: list[str] = []
-    named: dict[Key, Wish] = {}
-    for wish in wishes:
-        if wish.key in named:
-            problems.append(f"{wish.key}: is given twice")
-        named[wish.key] = wish
-        problems += [f"{wish.key}: {problem}" for problem in _wish_problems(seen, wish)]
+    named: dict[Key, Wanted] = {}
+    for one in wanted:
+        if one.key in named:
+            problems.append(f"{one.key}: is given twice")
+        named[one.key] = one
+        problems += [f"{one.key}: {problem}" for problem in _problems(seen, one)]
     problems += _shared_names(seen, named)
     problems += _double_claims(named)
     _refuse(problems)
     return named
 
 
-def check_goals(seen: Snapshot, named: t.Mapping[Key, Wish], goals: Goals) -> None:
+def check_goals(seen: Snapshot, named: t.Mapping[Key, Wanted], goals: Goals) -> None:
     """Check what would come out of it: references, use, and what firewalld itself refuses."""
     problems: list[str] = []
     after = {key: entry.settings for key, entry in seen.entries.items() if key not in goals}
@@ -77,29 +79,29 @@ def _refuse(problems: t.Sequence[str]) -> None:
     raise Failure("\n".join([f"{len(problems)} things are wrong:", *problems]))
 
 
-# --- one wish -------------------------------------------------------------------------------
+# --- one zone or policy ---------------------------------------------------------------------
 
 
-def _wish_problems(seen: Snapshot, wish: Wish) -> Problems:
-    yield from _name_problems(seen, wish.key)
-    table = properties_of(wish.key.kind)
-    for name, value in wish.settings.items():
+def _problems(seen: Snapshot, wanted: Wanted) -> Problems:
+    yield from _name_problems(seen, wanted.key)
+    table = properties_of(wanted.key.kind)
+    for name, value in wanted.settings.items():
         if table[name].since > seen.version:
             yield (
                 f"{name} needs firewalld {dotted(table[name].since)} or later, "
                 f"this host has {dotted(seen.version)}"
             )
-        yield from _value_problems(seen, wish.key.kind, name, value)
-    for name, items in wish.without.items():
-        clash = without(table[name].shape, items, _rest(wish, name, items))
+        yield from _value_problems(seen, wanted.key.kind, name, value)
+    for name, items in wanted.without.items():
+        clash = without(table[name].shape, items, _rest(wanted, name, items))
         if clash:
             yield f"{name}: {', '.join(clash)} cannot be both given and removed"
 
 
-def _rest(wish: Wish, name: str, items: Items) -> Items:
+def _rest(wanted: Wanted, name: str, items: Items) -> Items:
     """Those of O(items) that are not wanted as well."""
-    shape = properties_of(wish.key.kind)[name].shape
-    return without(shape, items, items_of(wish.settings, name))
+    shape = properties_of(wanted.key.kind)[name].shape
+    return without(shape, items, items_of(wanted.settings, name))
 
 
 def _name_problems(seen: Snapshot, key: Key) -> Problems:
@@ -246,13 +248,13 @@ _ITEM_CHECKS: t.Mapping[str, t.Callable[[Snapshot, str], t.Optional[str]]] = {
 }
 
 
-# --- wishes together ------------------------------------------------------------------------
+# --- all together ---------------------------------------------------------------------------
 
 
-def _shared_names(seen: Snapshot, named: t.Mapping[Key, Wish]) -> Problems:
-    for key, wish in named.items():
+def _shared_names(seen: Snapshot, named: t.Mapping[Key, Wanted]) -> Problems:
+    for key, wanted in named.items():
         other = Key(ZONE if key.kind == POLICY else POLICY, key.name)
-        if not wish.present:
+        if not wanted.present:
             continue
         if other in named:
             if named[other].present and key.kind == ZONE:
@@ -264,14 +266,14 @@ def _shared_names(seen: Snapshot, named: t.Mapping[Key, Wish]) -> Problems:
             yield f"{key}: a {other.kind} of that name exists, and the two cannot share a name"
 
 
-def _double_claims(named: t.Mapping[Key, Wish]) -> Problems:
+def _double_claims(named: t.Mapping[Key, Wanted]) -> Problems:
     for name in BINDINGS:
         shape = properties_of(ZONE)[name].shape
         owner: dict[t.Hashable, Key] = {}
-        for key, wish in named.items():
-            if key.kind != ZONE or not wish.present:
+        for key, wanted in named.items():
+            if key.kind != ZONE or not wanted.present:
                 continue
-            for item in items_of(wish.settings, name):
+            for item in items_of(wanted.settings, name):
                 first = owner.setdefault(identity(shape, item), key)
                 if first != key:
                     yield f"{name}: {item} is given in {first} and {key}, it can be in one only"

@@ -14,11 +14,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-import shlex
 import types
 import typing as t
 
 from .._core.plan import Failure
+from .rich_rules import rule_nodes
 
 ZONE = "zone"
 POLICY = "policy"
@@ -38,6 +38,10 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
+
+
+Goals = t.Mapping[Key, t.Optional[Settings]]
+"""What zones and policies shall be in the end; nothing for those that shall not be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,155 +225,6 @@ def forward_fields(text: str) -> tuple[str, str, str, str]:
     return match[1], match[2], match[3], match[4]
 
 
-# --- rich rules -----------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """One element of a rich rule, with the limit that can hang on it."""
-
-    tag: str
-    attributes: tuple[tuple[str, str], ...] = ()
-    limit: tuple[tuple[str, str], ...] = ()
-
-
-_MATCHES = ("source", "destination")
-_ELEMENTS = (
-    "service", "port", "protocol", "icmp-block", "icmp-type", "masquerade", "forward-port",
-    "source-port", "tcp-mss-clamp",
-)  # fmt: skip
-_LOGS = ("log", "nflog")
-_ACTIONS = ("accept", "reject", "drop", "mark")
-_SLOTS: tuple[tuple[str, ...], ...] = (
-    ("rule",), ("source",), ("destination",), _ELEMENTS, _LOGS, ("audit",), _ACTIONS,
-)  # fmt: skip
-_SLOT_OF = {tag: place for place, tags in enumerate(_SLOTS) for tag in tags}
-_STANDS_ALONE = ("icmp-block", "masquerade", "forward-port", "tcp-mss-clamp")
-
-ATTRIBUTES_OF: t.Mapping[str, tuple[str, ...]] = {
-    "rule": ("priority", "family"),
-    "source": ("invert", "address", "mac", "ipset"),
-    "destination": ("invert", "address", "ipset"),
-    "service": ("name",),
-    "port": ("port", "protocol"),
-    "protocol": ("value",),
-    "icmp-block": ("name",),
-    "icmp-type": ("name",),
-    "masquerade": (),
-    "forward-port": ("port", "protocol", "to-port", "to-addr"),
-    "source-port": ("port", "protocol"),
-    "tcp-mss-clamp": ("value",),
-    "log": ("prefix", "level"),
-    "nflog": ("group", "prefix", "queue-size"),
-    "audit": (),
-    "accept": (),
-    "reject": ("type",),
-    "drop": (),
-    "mark": ("set",),
-    "limit": ("value", "burst"),
-}
-
-
-def rule_nodes(text: str) -> tuple[Node, ...]:
-    """A rich rule's text as elements, in the one order and spelling that compares.
-
-    Raises ValueError that says what is wrong.
-    """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ValueError(f"{error}") from None
-    if not words or words[0] != "rule":
-        raise ValueError("a rich rule begins with the word rule")
-    raw: list[tuple[str, dict[str, str], dict[str, str]]] = []
-    target: dict[str, str] = {}
-    tag = ""
-    for word in words:
-        name, equals, value = word.partition("=")
-        if equals:
-            if name not in ATTRIBUTES_OF[tag]:
-                known = ", ".join(ATTRIBUTES_OF[tag]) or "no attribute"
-                raise ValueError(f"{tag} has no attribute {name}; it knows {known}")
-            if not value or "=" in value or '"' in value:
-                raise ValueError(f"{name} of {tag} has a value that firewalld cannot read: {word}")
-            target[name] = value
-        elif word in ("not", "NOT"):
-            if tag not in _MATCHES:
-                raise ValueError(f"{word} belongs to source or destination, not to {tag}")
-            target["invert"] = "True"
-        elif word == "limit":
-            if tag not in (*_LOGS, "audit", *_ACTIONS):
-                raise ValueError(f"limit belongs to a log, audit or action, not to {tag}")
-            tag, target = word, raw[-1][2]
-        elif word in _SLOT_OF and (word != "rule" or not raw):
-            tag, target = word, {}
-            raw.append((tag, target, {}))
-        else:
-            raise ValueError(f"unknown element {word}")
-    return rule_from(raw)
-
-
-def rule_from(
-    raw: t.Iterable[tuple[str, t.Mapping[str, str], t.Mapping[str, str]]],
-) -> tuple[Node, ...]:
-    """Order, check and normalise a rule's elements, whether they come from text or a file."""
-    slots: dict[int, Node] = {}
-    for tag, attributes, limit in raw:
-        slot = _SLOT_OF[tag]
-        if slot in slots:
-            raise ValueError(f"{slots[slot].tag} and {tag} cannot both be in one rule")
-        slots[slot] = Node(tag, _normal(tag, attributes), _normal("limit", limit))
-    nodes = tuple(slots[slot] for slot in sorted(slots))
-    _check_rule(nodes)
-    return nodes
-
-
-def _normal(tag: str, attributes: t.Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    values = {name: attributes[name] for name in ATTRIBUTES_OF[tag] if attributes.get(name)}
-    if values.get("priority") in ("0", "-0"):
-        del values["priority"]
-    if "invert" in values:
-        if values["invert"].lower() in ("yes", "true"):
-            values["invert"] = "True"
-        else:
-            del values["invert"]
-    if values.get("burst") == "0":
-        del values["burst"]  # written by firewalld 2.2 and 2.3 into every rule with a limit
-    if tag == "limit" and "value" in values:
-        rate, _slash, unit = values["value"].partition("/")
-        values["value"] = f"{rate}/{unit.strip()[:1]}"
-    return tuple(values.items())
-
-
-def _check_rule(nodes: tuple[Node, ...]) -> None:
-    by_tag = {node.tag: dict(node.attributes) for node in nodes}
-    element = next((node.tag for node in nodes if node.tag in _ELEMENTS), None)
-    action = next((node.tag for node in nodes if node.tag in _ACTIONS), None)
-    family = by_tag.get("rule", {}).get("family")
-    if family not in (None, "ipv4", "ipv6"):
-        raise ValueError(f"family is ipv4 or ipv6, not {family}")
-    addressed = any("address" in by_tag.get(tag, {}) for tag in _MATCHES)
-    if not family and (addressed or element == "forward-port"):
-        raise ValueError("a rule with an address or forward-port needs family=ipv4 or family=ipv6")
-    if element in _STANDS_ALONE and action:
-        raise ValueError(f"{element} and {action} cannot both be in one rule")
-    says_something = action or any(tag in by_tag for tag in (*_LOGS, "audit"))
-    if not says_something and element not in _STANDS_ALONE:
-        raise ValueError("the rule has no action: end it with accept, reject, drop or mark")
-
-
-def rule_text(nodes: t.Iterable[Node]) -> str:
-    """A rule as text that firewalld understands."""
-    words: list[str] = []
-    for node in nodes:
-        words.append(node.tag)
-        for name, value in node.attributes:
-            words.append("NOT" if name == "invert" else f'{name}="{value}"')
-        if node.limit:
-            words += ["limit", *[f'{name}="{value}"' for name, value in node.limit]]
-    return " ".join(words)
-
-
 # --- comparing lists ------------------------------------------------------------------------
 
 
@@ -430,67 +285,7 @@ def identities(shape: str, items: Items) -> frozenset[t.Hashable]:
     return frozenset(identity(shape, item) for item in items)
 
 
-def changed(kind: str, before: Settings, after: Settings) -> dict[str, Value]:
-    """The properties of O(after) that differ from O(before)."""
-    table = properties_of(kind)
-    return {
-        name: value
-        for name, value in after.items()
-        if name not in before or not same(table[name].shape, before[name], value)
-    }
-
-
-# --- what was changed, and how to take it back ----------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Delta:
-    """A difference of one property that can be taken back later, after others' changes too."""
-
-    added: Items = ()
-    removed: Items = ()
-    old: t.Optional[Value] = None
-    new: tuple[Value, ...] = ()
-    """The value that was set; after a call was cut off, each that may have been."""
-
-
-Deltas = t.Mapping[str, Delta]
-
-
-def difference(kind: str, before: Settings, after: Settings) -> dict[str, Delta]:
-    table = properties_of(kind)
-    deltas: dict[str, Delta] = {}
-    for name, value in changed(kind, before, after).items():
-        shape = table[name].shape
-        if table[name].is_list:
-            have, goal = items_of(before, name), items_of(after, name)
-            added, removed = without(shape, goal, have), without(shape, have, goal)
-            deltas[name] = Delta(_in_order(shape, added), _in_order(shape, removed))
-        else:
-            deltas[name] = Delta(old=before.get(name), new=(value,))
-    return deltas
-
-
-def reverted(kind: str, settings: Settings, deltas: Deltas) -> Settings:
-    """The settings as they would be had the changes never been made.
-
-    Scalars that somebody has set to something else since are left to them.
-    """
-    table = properties_of(kind)
-    result = dict(settings)
-    for name, delta in deltas.items():
-        if name not in table or name not in result:
-            continue
-        shape = table[name].shape
-        if table[name].is_list:
-            left = without(shape, items_of(result, name), delta.added)
-            result[name] = joined(shape, left, delta.removed)
-        elif result[name] in delta.new and delta.old is not None:
-            result[name] = delta.old
-    return freeze(result)
-
-
-def _in_order(shape: str, items: Items) -> Items:
+def in_order(shape: str, items: Items) -> Items:
     """The same elements in the one way that compares: a record must not change by itself."""
     if shape == "ports":
         ranges, others = _ranges_of(items)
@@ -499,22 +294,14 @@ def _in_order(shape: str, items: Items) -> Items:
     return tuple(sorted(items))
 
 
-def accumulated(kind: str, earlier: Deltas, later: Deltas) -> dict[str, Delta]:
-    """Changes of which, after a crash, any part may have been made."""
+def changed(kind: str, before: Settings, after: Settings) -> dict[str, Value]:
+    """The properties of O(after) that differ from O(before)."""
     table = properties_of(kind)
-    result = dict(earlier)
-    for name, delta in later.items():
-        if name not in earlier:
-            result[name] = delta
-            continue
-        first, shape = earlier[name], table[name].shape
-        result[name] = Delta(
-            _in_order(shape, joined(shape, first.added, delta.added)),
-            _in_order(shape, joined(shape, first.removed, delta.removed)),
-            first.old,
-            tuple(dict.fromkeys((*first.new, *delta.new))),
-        )
-    return result
+    return {
+        name: value
+        for name, value in after.items()
+        if name not in before or not same(table[name].shape, before[name], value)
+    }
 
 
 # --- names ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ Private to the collection. Pure: no host, no firewalld.
 
 There are two states to converge: the permanent configuration, and the running firewall. Both
 get the same treatment. What an earlier call with the same record changed is first taken back in
-mind, then the wish is laid over it: so what nobody wants any more goes by itself.
+mind, then what is wanted is laid over it: so what nobody wants any more goes by itself.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ import typing as t
 
 from .._core.plan import Plan, State, Step, ordered
 from .._core.plan import identities as step_identities
-from .check import check_goals, check_wishes
+from .check import check_goals, check_wanted
 from .model import (
     BINDINGS,
     POLICY,
     ZONE,
+    Goals,
     Items,
     Key,
     Settings,
     Value,
-    accumulated,
     changed,
     defaults_of,
-    difference,
     freeze,
     identities,
     items_of,
     joined,
     properties_of,
-    reverted,
     without,
 )
-from .state import DEFAULT_ZONE, Entry, Goals, Record, Recorded, Snapshot, Wish
+from .record import Record, Recorded, accumulated, difference, reverted
+from .seen import Entry, Snapshot
+from .wanted import DEFAULT_ZONE, Wanted
 from .xml import read
 
-Wishes = dict[Key, Wish]
+Named = dict[Key, Wanted]
 States = t.Mapping[Key, Settings]
 
 RELOAD = "reload"
 FIREWALL = "firewalld"
 
 
-def plan(seen: Snapshot, wishes: t.Sequence[Wish], *, bind_uplinks: bool = False) -> Plan:
+def plan(seen: Snapshot, wanted: t.Sequence[Wanted], *, bind_uplinks: bool = False) -> Plan:
     """The steps from what is there to what is wanted; nothing is touched that is not named."""
-    named = check_wishes(seen, [_resolved(seen, wish) for wish in wishes])
+    named = check_wanted(seen, [_resolved(seen, one) for one in wanted])
     if bind_uplinks:
         named = _with_uplinks(seen, named)
     permanent = _goals(seen, named, {key: entry.settings for key, entry in seen.entries.items()})
@@ -65,19 +65,19 @@ def plan(seen: Snapshot, wishes: t.Sequence[Wish], *, bind_uplinks: bool = False
     return ordered(_recorded(seen, record, changes))
 
 
-def results(seen: Snapshot, wishes: t.Sequence[Wish]) -> list[tuple[Key, bool]]:
+def results(seen: Snapshot, wanted: t.Sequence[Wanted]) -> list[tuple[Key, bool]]:
     """Which zones and policies a call is about, by their real names."""
-    resolved = [_resolved(seen, wish) for wish in wishes]
-    return [(wish.key, wish.present) for wish in resolved]
+    resolved = [_resolved(seen, one) for one in wanted]
+    return [(one.key, one.present) for one in resolved]
 
 
-# --- the wish -------------------------------------------------------------------------------
+# --- what is meant --------------------------------------------------------------------------
 
 
-def _resolved(seen: Snapshot, wish: Wish) -> Wish:
+def _resolved(seen: Snapshot, wanted: Wanted) -> Wanted:
     """Put the default zone's name where it is meant."""
     if Key(ZONE, DEFAULT_ZONE) in seen.entries:
-        return wish
+        return wanted
 
     def real(name: str) -> str:
         return seen.default_zone if name == DEFAULT_ZONE else name
@@ -92,13 +92,13 @@ def _resolved(seen: Snapshot, wish: Wish) -> Wish:
             }
         )
 
-    key = Key(ZONE, real(wish.key.name)) if wish.key.kind == ZONE else wish.key
+    key = Key(ZONE, real(wanted.key.name)) if wanted.key.kind == ZONE else wanted.key
     return dataclasses.replace(
-        wish, key=key, settings=names(wish.settings), without=names(wish.without)
+        wanted, key=key, settings=names(wanted.settings), without=names(wanted.without)
     )
 
 
-def _with_uplinks(seen: Snapshot, named: Wishes) -> Wishes:
+def _with_uplinks(seen: Snapshot, named: Named) -> Named:
     """Make the default zone count as active where firewalld only counts bound interfaces.
 
     Before 2.0 a policy from or to the default zone does nothing as long as that zone has its
@@ -107,18 +107,18 @@ def _with_uplinks(seen: Snapshot, named: Wishes) -> Wishes:
     """
     key = Key(ZONE, seen.default_zone)
     meant = any(
-        seen.default_zone in (*items_of(wish.settings, "ingress_zones"),
-                              *items_of(wish.settings, "egress_zones"))
-        for wish in named.values()
-        if wish.key.kind == POLICY and wish.present
+        seen.default_zone in (*items_of(one.settings, "ingress_zones"),
+                              *items_of(one.settings, "egress_zones"))
+        for one in named.values()
+        if one.key.kind == POLICY and one.present
     )  # fmt: skip
     if seen.version >= (2, 0) or not meant or key not in seen.entries:
         return named
     states: States = seen.live if seen.running else _settings(seen)
     ours = seen.record[key].deltas if key in seen.record else {}
     theirs = reverted(ZONE, states.get(key, {}), ours)
-    wish = named.get(key, Wish(key))
-    if any(items_of(theirs, name) for name in BINDINGS) or wish.settings.get("interfaces"):
+    wanted = named.get(key, Wanted(key))
+    if any(items_of(theirs, name) for name in BINDINGS) or wanted.settings.get("interfaces"):
         return named
     bound = {
         item
@@ -127,8 +127,8 @@ def _with_uplinks(seen: Snapshot, named: Wishes) -> Wishes:
         for item in items_of(settings, "interfaces")
     }
     uplinks = tuple(link for link in seen.uplinks if link not in bound)
-    settings = freeze({**wish.settings, "interfaces": uplinks})
-    return {**named, key: dataclasses.replace(wish, settings=settings)}
+    settings = freeze({**wanted.settings, "interfaces": uplinks})
+    return {**named, key: dataclasses.replace(wanted, settings=settings)}
 
 
 def _settings(seen: Snapshot) -> States:
@@ -138,16 +138,16 @@ def _settings(seen: Snapshot) -> States:
 # --- goals ----------------------------------------------------------------------------------
 
 
-def _goals(seen: Snapshot, named: Wishes, have: States) -> Goals:
+def _goals(seen: Snapshot, named: Named, have: States) -> Goals:
     """What every zone and policy concerned shall be; nothing for those that shall not be."""
     goals: dict[Key, t.Optional[Settings]] = {}
     for key in dict.fromkeys([*seen.record, *named]):
-        wish, recorded = named.get(key), seen.record.get(key)
+        wanted, recorded = named.get(key), seen.record.get(key)
         base = have.get(key)
         if recorded and base is not None:
             base = reverted(key.kind, base, recorded.deltas)
-        if wish:
-            goals[key] = _wished(wish, defaults_of(key.kind) if base is None else base)
+        if wanted:
+            goals[key] = _applied(wanted, defaults_of(key.kind) if base is None else base)
         elif recorded and recorded.created:
             goals[key] = None
         elif base is not None:
@@ -155,27 +155,28 @@ def _goals(seen: Snapshot, named: Wishes, have: States) -> Goals:
     return _bound_once(named, have, goals)
 
 
-def _wished(wish: Wish, base: Settings) -> t.Optional[Settings]:
-    if not wish.present:
+def _applied(wanted: Wanted, base: Settings) -> t.Optional[Settings]:
+    """What is wanted, laid over what is there."""
+    if not wanted.present:
         return None
-    table = properties_of(wish.key.kind)
+    table = properties_of(wanted.key.kind)
     goal: dict[str, Value] = dict(base)
-    for name, value in wish.settings.items():
+    for name, value in wanted.settings.items():
         shape = table[name].shape
         if not table[name].is_list:
             goal[name] = value
             continue
         items = t.cast(Items, value)
         goal[name] = joined(shape, items_of(base, name), items)
-        if wish.exclusive:
+        if wanted.exclusive:
             surplus = without(shape, items_of(base, name), items)
             goal[name] = without(shape, items_of(goal, name), surplus)
-    for name, items in wish.without.items():
+    for name, items in wanted.without.items():
         goal[name] = without(table[name].shape, items_of(goal, name), items)
     return freeze(goal)
 
 
-def _bound_once(named: Wishes, have: States, goals: Goals) -> Goals:
+def _bound_once(named: Named, have: States, goals: Goals) -> Goals:
     """An interface or source is in one zone: where it is wanted, else where it was put last."""
     result = dict(goals)
     zones = [key for key in {**have, **goals} if key.kind == ZONE]
@@ -187,9 +188,9 @@ def _bound_once(named: Wishes, have: States, goals: Goals) -> Goals:
                 continue
             claimed = tuple(
                 item
-                for key, wish in named.items()
-                if key != zone and key.kind == ZONE and wish.present
-                for item in items_of(wish.settings, name)
+                for key, wanted in named.items()
+                if key != zone and key.kind == ZONE and wanted.present
+                for item in items_of(wanted.settings, name)
             )
             # What is only put back must not be taken from the zone that has it now.
             kept = items_of(settings, name)
@@ -208,7 +209,7 @@ def _bound_once(named: Wishes, have: States, goals: Goals) -> Goals:
     return result
 
 
-def _live_goals(seen: Snapshot, named: Wishes, permanent: Goals) -> Goals:
+def _live_goals(seen: Snapshot, named: Named, permanent: Goals) -> Goals:
     """The same for the running firewall; what it does not know yet a reload will bring."""
     goals = dict(_goals(seen, named, seen.live))
     for key, goal in permanent.items():
@@ -269,7 +270,7 @@ def _recorded(seen: Snapshot, record: Record, changes: t.Sequence[Step]) -> list
 # --- steps: permanent -----------------------------------------------------------------------
 
 
-def _permanent_steps(seen: Snapshot, named: Wishes, permanent: Goals, record: Record) -> list[Step]:
+def _permanent_steps(seen: Snapshot, named: Named, permanent: Goals, record: Record) -> list[Step]:
     released = _releases(_settings(seen), permanent, "unbind")
     before = step_identities(*released)
     steps: list[Step] = []
@@ -370,7 +371,7 @@ def _releases(have: States, goals: Goals, verb: str) -> list[Step]:
 
 
 def _running_steps(
-    seen: Snapshot, named: Wishes, permanent: Goals, live: Goals, changes: t.Sequence[Step]
+    seen: Snapshot, named: Named, permanent: Goals, live: Goals, changes: t.Sequence[Step]
 ) -> list[Step]:
     if _needs_reload(seen, named, live):
         goals = {key: goal for key, goal in live.items() if goal is not None}
@@ -401,7 +402,7 @@ def _live_changes(key: Key, before: Settings, goal: Settings) -> dict[str, Value
     }
 
 
-def _needs_reload(seen: Snapshot, named: Wishes, live: Goals) -> bool:
+def _needs_reload(seen: Snapshot, named: Named, live: Goals) -> bool:
     for key, goal in live.items():
         if (goal is None) != (key not in seen.live):
             return True
@@ -413,8 +414,8 @@ def _needs_reload(seen: Snapshot, named: Wishes, live: Goals) -> bool:
             for name in changed(key.kind, seen.live[key], goal)
         ):
             return True
-    wanted = {item for wish in named.values() for item in items_of(wish.settings, "services")}
-    return not wanted <= seen.live_services
+    services = {item for one in named.values() for item in items_of(one.settings, "services")}
+    return not services <= seen.live_services
 
 
 def _live_shown(

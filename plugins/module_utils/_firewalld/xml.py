@@ -17,7 +17,6 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from .model import (
-    ATTRIBUTES_OF,
     POLICY,
     ZONE,
     Property,
@@ -31,11 +30,9 @@ from .model import (
     identity,
     items_of,
     properties_of,
-    rule_from,
-    rule_nodes,
-    rule_text,
     same,
 )
+from .rich_rules import ATTRIBUTES_OF, rule_from, rule_nodes, rule_text
 
 _ATTRIBUTE = {
     "target": "target",

@@ -20,11 +20,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model i
     freeze,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import plan
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.state import (
-    Entry,
-    Snapshot,
-    Wish,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.seen import Entry, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.wanted import Wanted
 
 
 def entry(kind: str, vendor: bool = False, **values: t.Any) -> Entry:
@@ -51,20 +48,20 @@ SEEN = Snapshot(
 )
 
 
-def zone(name: str = "machined", *, present: bool = True, **values: t.Any) -> Wish:
-    return Wish(Key(ZONE, name), present, settings=freeze(values))
+def zone(name: str = "machined", *, present: bool = True, **values: t.Any) -> Wanted:
+    return Wanted(Key(ZONE, name), present, settings=freeze(values))
 
 
-def policy(name: str = "out", *, present: bool = True, **values: t.Any) -> Wish:
+def policy(name: str = "out", *, present: bool = True, **values: t.Any) -> Wanted:
     sides = {"ingress_zones": ("home",), "egress_zones": ("public",)}
-    return Wish(Key(POLICY, name), present, settings=freeze({**sides, **values}))
+    return Wanted(Key(POLICY, name), present, settings=freeze({**sides, **values}))
 
 
 def forward(*fields: str) -> tuple[str, ...]:
     return (forward_text(*fields),)
 
 
-WRONG: list[tuple[list[Wish], list[str]]] = [
+WRONG: list[tuple[list[Wanted], list[str]]] = [
     ([zone("a" * 18)], ["zone aaa", "18 characters", "takes 17", "2.4"]),
     ([policy("a" * 19)], ["policy aaa", "19 characters", "takes 18", "2.4"]),
     ([zone("")], ["empty"]),
@@ -113,18 +110,22 @@ WRONG: list[tuple[list[Wish], list[str]]] = [
     ([zone("public", present=False)], ["comes with firewalld"]),
     ([zone("office", present=False)], ["used by policy office-out"]),
     (
-        [Wish(Key(ZONE, "home"), settings={"services": ("ssh",)}, without={"services": ("ssh",)})],
+        [
+            Wanted(
+                Key(ZONE, "home"), settings={"services": ("ssh",)}, without={"services": ("ssh",)}
+            )
+        ],
         ["both given and removed"],
     ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "words"), WRONG, ids=[" ".join(words) for _wishes, words in WRONG]
+    ("wanted", "words"), WRONG, ids=[" ".join(words) for _wanted, words in WRONG]
 )
-def test_a_wrong_wish_is_refused_with_the_reason(wishes: list[Wish], words: list[str]) -> None:
+def test_what_is_wrong_is_refused_with_the_reason(wanted: list[Wanted], words: list[str]) -> None:
     with pytest.raises(Failure) as raised:
-        plan(SEEN, wishes)
+        plan(SEEN, wanted)
     for word in words:
         assert word in raised.value.message
 

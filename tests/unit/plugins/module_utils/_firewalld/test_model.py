@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,21 +11,13 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
-    accumulated,
-    changed,
     coalesced,
-    defaults_of,
-    difference,
     forward_fields,
     forward_text,
-    identity,
     joined,
     longest_name,
     parse_version,
     port_problem,
-    reverted,
-    rule_nodes,
-    rule_text,
     same,
     without,
 )
@@ -111,98 +101,6 @@ def test_a_forwarded_port_with_an_ipv6_address_survives_its_text() -> None:
     assert forward_fields(forward_text(*fields)) == fields
 
 
-# --- rich rules -----------------------------------------------------------------------------
-
-SPELLINGS = [
-    (
-        "rule family=ipv4 source address=192.0.2.0/24 service name=ssh accept",
-        'rule family="ipv4" source address="192.0.2.0/24" service name="ssh" accept',
-    ),
-    (
-        "rule family=ipv4 service name=ssh source not address=192.0.2.1 drop",
-        'rule family=ipv4 source  NOT address="192.0.2.1" service name="ssh" drop',
-    ),
-    (
-        "rule priority=0 port port=80 protocol=tcp log prefix='a b' limit value=3/minute accept",
-        'rule port port="80" protocol="tcp" log prefix="a b" limit value="3/m" accept',
-    ),
-    (
-        "rule family=ipv4 destination address=192.0.2.1 invert=true drop",
-        'rule family="ipv4" destination NOT address="192.0.2.1" drop',
-    ),
-]
-
-
-@pytest.mark.parametrize(("one", "other"), SPELLINGS)
-def test_two_spellings_of_a_rich_rule_are_the_same(one: str, other: str) -> None:
-    assert identity("rules", one) == identity("rules", other)
-
-
-@pytest.mark.parametrize("rule", [rule for pair in SPELLINGS for rule in pair])
-def test_a_rich_rule_survives_being_written_and_read(rule: str) -> None:
-    assert rule_nodes(rule_text(rule_nodes(rule))) == rule_nodes(rule)
-
-
-def test_different_limits_make_different_rules() -> None:
-    assert identity("rules", "rule service name=ssh accept limit value=3/m") != identity(
-        "rules", "rule service name=ssh accept limit value=3/h"
-    )
-
-
-@pytest.mark.parametrize(
-    ("rule", "word"),
-    [
-        ("", "begins with the word rule"),
-        ("allow everything", "begins with the word rule"),
-        ("rule service name=ssh", "no action"),
-        ("rule source address=192.0.2.1 accept", "family"),
-        ("rule family=ipv5 service name=ssh accept", "ipv5"),
-        ("rule service nmae=ssh accept", "nmae"),
-        ("rule service name=ssh accept drop", "both"),
-        ("rule service name=ssh masquerade", "both"),
-        ("rule masquerade accept", "both"),
-        ("rule sevice name=ssh accept", "sevice"),
-        ("rule limit value=3/m service name=ssh accept", "limit"),
-        ("rule NOT service name=ssh accept", "NOT"),
-        ('rule service name="ssh accept', "quotation"),
-        ("rule service name= accept", "value"),
-        ("rule log prefix=a=b accept", "value"),
-    ],
-)
-def test_a_wrong_rich_rule_is_explained(rule: str, word: str) -> None:
-    with pytest.raises(ValueError, match=word):
-        rule_nodes(rule)
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_a_rule_or_refused_with_a_reason(text: str) -> None:
-    reason = ""
-    try:
-        nodes = rule_nodes(text)
-    except ValueError as error:
-        reason = str(error)
-    assert reason or rule_nodes(rule_text(nodes)) == nodes
-
-
-words = st.lists(
-    st.sampled_from(
-        "rule family=ipv4 source address=192.0.2.1 NOT service name=ssh log limit value=3/m accept"
-        " drop masquerade audit priority=5 destination port port=80 protocol=tcp".split()
-    ),
-    max_size=9,
-)
-
-
-@given(words)
-def test_any_words_of_the_language_are_a_rule_or_refused(some: list[str]) -> None:
-    text = " ".join(["rule", *some])
-    try:
-        nodes = rule_nodes(text)
-    except ValueError:
-        return
-    assert rule_nodes(rule_text(nodes)) == nodes
-
-
 # --- sources --------------------------------------------------------------------------------
 
 
@@ -225,59 +123,6 @@ def test_sets_that_differ_in_case_are_different() -> None:
 
 def test_what_is_there_keeps_its_spelling() -> None:
     assert joined("sources", ("192.0.2.1",), ("192.0.2.1/32",)) == ("192.0.2.1",)
-
-
-# --- differences ----------------------------------------------------------------------------
-
-services = st.lists(st.sampled_from("abcd"), unique=True, max_size=4).map(tuple)
-zones = st.builds(
-    lambda services, ports, masquerade, target: {
-        **defaults_of(ZONE),
-        "services": services,
-        "ports": coalesced(ports),
-        "masquerade": masquerade,
-        "target": target,
-    },
-    services,
-    port_lists,
-    st.booleans(),
-    st.sampled_from(["default", "ACCEPT", "DROP"]),
-)
-
-
-@given(zones, zones)
-def test_a_difference_taken_back_gives_what_was(
-    before: dict[str, t.Any], after: dict[str, t.Any]
-) -> None:
-    back = reverted(ZONE, after, difference(ZONE, before, after))
-    assert changed(ZONE, before, back) == {}
-
-
-@given(zones, zones, zones)
-def test_what_others_added_meanwhile_stays(
-    before: dict[str, t.Any], after: dict[str, t.Any], theirs: dict[str, t.Any]
-) -> None:
-    both = {**after, "services": joined("words", after["services"], theirs["services"])}
-    back: t.Mapping[str, t.Any] = reverted(ZONE, both, difference(ZONE, before, after))
-    kept = set(theirs["services"]) - (set(after["services"]) - set(before["services"]))
-    assert kept <= set(back["services"])
-
-
-@given(zones, zones, zones)
-def test_taking_back_two_changes_at_once_gives_what_was(
-    before: dict[str, t.Any], first: dict[str, t.Any], second: dict[str, t.Any]
-) -> None:
-    # A later difference is counted from how it was before the earlier one.
-    earlier, later = difference(ZONE, before, first), difference(ZONE, before, second)
-    for reached in (first, second):
-        back = reverted(ZONE, reached, accumulated(ZONE, earlier, later))
-        assert changed(ZONE, before, back) == {}
-
-
-def test_a_scalar_that_somebody_changed_since_is_theirs() -> None:
-    before = defaults_of(ZONE)
-    deltas = difference(ZONE, before, {**before, "target": "ACCEPT"})
-    assert reverted(ZONE, {**before, "target": "DROP"}, deltas)["target"] == "DROP"
 
 
 # --- names and versions ---------------------------------------------------------------------

@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
     describe,
     diff,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld import act as firewalld
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     BINDINGS,
     POLICY,
@@ -34,14 +32,17 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model i
     properties_of,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import plan
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.state import (
-    Entry,
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.record import (
     Record,
-    Snapshot,
-    Wish,
     parse_record,
     record_text,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.reload import (
+    lost_bindings,
+    lost_settings,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.seen import Entry, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.xml import edit, read
 
 PUBLIC, HOME, WORK = (Key(ZONE, name) for name in ("public", "home", "work"))
@@ -103,8 +104,8 @@ class Firewall:
             record=parse_record("record", record_text(self.record)) if recording else {},
         )
 
-    def converge(self, *wishes: Wish, record: str | None = None, **options: t.Any) -> Plan:
-        steps = plan(self.snapshot(record), wishes, **options)
+    def converge(self, *wanted: Wanted, record: str | None = None, **options: t.Any) -> Plan:
+        steps = plan(self.snapshot(record), wanted, **options)
         self.apply(steps)
         return steps
 
@@ -178,7 +179,7 @@ class Firewall:
         self.reloads += 1
         goals = {**self.live, **step.arguments["live"]}
         self.live = dict(self.permanent())
-        for finder in (firewalld.lost_bindings, firewalld.lost_settings):
+        for finder in (lost_bindings, lost_settings):
             for key, new in finder(self.live, goals):
                 self._set_live(key, new)
 
@@ -194,9 +195,9 @@ def check(states: t.Mapping[Key, Settings]) -> None:
             assert set(items_of(state, side)) <= zones, f"{key} names a zone that is not there"
 
 
-def zone(key: Key, *, present: bool = True, exclusive: bool = False, **values: t.Any) -> Wish:
+def zone(key: Key, *, present: bool = True, exclusive: bool = False, **values: t.Any) -> Wanted:
     without = values.pop("without", {})
-    return Wish(key, present, exclusive, freeze(values), without)
+    return Wanted(key, present, exclusive, freeze(values), without)
 
 
 MACHINES = zone(MACHINED, services=("dhcp", "dhcpv6-client"), interfaces=("ve-+", "vz-+"))
@@ -421,11 +422,6 @@ def test_a_record_of_nothing_is_not_written() -> None:
     assert describe(steps) == []
 
 
-def test_a_damaged_record_is_no_reason_to_guess() -> None:
-    with pytest.raises(Failure, match="no record of changes"):
-        parse_record("/var/lib/x.json", '{"changed": [{"kind": "zone"}]}')
-
-
 # --- properties -----------------------------------------------------------------------------
 
 ZONE_KEYS = [PUBLIC, HOME, WORK, MACHINED, EXTRA]
@@ -502,7 +498,7 @@ def firewalls(draw: st.DrawFn, synchronous: bool = False) -> Firewall:
 
 
 @st.composite
-def wishes(draw: st.DrawFn, removals: bool = True) -> list[Wish]:
+def some_wanted(draw: st.DrawFn, removals: bool = True) -> list[Wanted]:
     result = []
     taken: set[str] = set()
     for key in draw(st.lists(st.sampled_from([*ZONE_KEYS, *POLICY_KEYS]), unique=True, max_size=4)):
@@ -521,12 +517,12 @@ def wishes(draw: st.DrawFn, removals: bool = True) -> list[Wish]:
             item for item in without.get("services", ()) if item not in values.get("services", ())
         )
         exclusive = key.kind == POLICY or draw(st.booleans())
-        result.append(Wish(key, present, exclusive, freeze(values), {"services": gone}))
+        result.append(Wanted(key, present, exclusive, freeze(values), {"services": gone}))
     return result
 
 
-def planned(firewall: Firewall, wanted: list[Wish], record: str | None = None) -> Plan:
-    """The plan, for wishes that are possible here."""
+def planned(firewall: Firewall, wanted: list[Wanted], record: str | None = None) -> Plan:
+    """The plan, where what is wanted is possible here."""
     try:
         return plan(firewall.snapshot(record), wanted)
     except Failure:
@@ -534,10 +530,10 @@ def planned(firewall: Firewall, wanted: list[Wish], record: str | None = None) -
         raise
 
 
-def fulfils(state: t.Mapping[str, t.Any], wish: Wish) -> bool:
-    table = properties_of(wish.key.kind)
-    wanted: t.Mapping[str, t.Any] = wish.settings
-    for name, value in wanted.items():
+def fulfils(state: t.Mapping[str, t.Any], wanted: Wanted) -> bool:
+    table = properties_of(wanted.key.kind)
+    values: t.Mapping[str, t.Any] = wanted.settings
+    for name, value in values.items():
         shape = table[name].shape
         if not table[name].is_list:
             if state[name] != value:
@@ -545,44 +541,44 @@ def fulfils(state: t.Mapping[str, t.Any], wish: Wish) -> bool:
             continue
         value = tuple("public" if item == "DEFAULT" else item for item in value)
         have, want = state[name], identities(shape, value)
-        if wish.exclusive:
+        if wanted.exclusive:
             if identities(shape, have) != want:
                 return False
         elif identities(shape, (*have, *value)) != identities(shape, have):
             return False
-    return all(not set(state[name]) & set(items) for name, items in wish.without.items())
+    return all(not set(state[name]) & set(items) for name, items in wanted.without.items())
 
 
-@given(firewalls(), wishes())
+@given(firewalls(), some_wanted())
 @settings(max_examples=100, deadline=None)
-def test_applying_the_plan_gives_the_wish_and_planning_again_gives_nothing(
-    firewall: Firewall, wanted: list[Wish]
+def test_applying_the_plan_gives_what_is_wanted_and_planning_again_gives_nothing(
+    firewall: Firewall, wanted: list[Wanted]
 ) -> None:
     firewall.apply(planned(firewall, wanted))
-    for wish in wanted:
+    for one in wanted:
         for states in (firewall.permanent(), firewall.live):
-            if wish.present:
+            if one.present:
                 names = {} if states is not firewall.live else {"description": ""}
-                known = {name: value for name, value in wish.settings.items() if name not in names}
-                assert fulfils(states[wish.key], dataclasses.replace(wish, settings=known))
+                known = {name: value for name, value in one.settings.items() if name not in names}
+                assert fulfils(states[one.key], dataclasses.replace(one, settings=known))
             else:
-                assert wish.key not in states
+                assert one.key not in states
     assert describe(plan(firewall.snapshot(), wanted)) == []
     assert firewall.reloads <= 1
 
 
-@given(firewalls(), wishes())
+@given(firewalls(), some_wanted())
 @settings(max_examples=100, deadline=None)
-def test_nothing_that_is_not_named_is_touched(firewall: Firewall, wanted: list[Wish]) -> None:
+def test_nothing_that_is_not_named_is_touched(firewall: Firewall, wanted: list[Wanted]) -> None:
     before = (firewall.permanent(), dict(firewall.live))
     firewall.apply(planned(firewall, wanted))
-    named = {wish.key for wish in wanted}
+    named = {one.key for one in wanted}
     claimed = {
         item
-        for wish in wanted
-        if wish.present
+        for one in wanted
+        if one.present
         for name in BINDINGS
-        for item in items_of(wish.settings, name)
+        for item in items_of(one.settings, name)
     }
     for old, new in zip(before, (firewall.permanent(), firewall.live), strict=True):
         assert set(old) - named == set(new) - named
@@ -592,18 +588,18 @@ def test_nothing_that_is_not_named_is_touched(firewall: Firewall, wanted: list[W
                 for name in BINDINGS:
                     expected[name] = tuple(i for i in expected[name] if i not in claimed)
             assert not changed(key.kind, expected, new[key])
-        for wish in wanted:
-            if wish.present and wish.key in old:
+        for one in wanted:
+            if one.present and one.key in old:
                 kept = (
-                    set(properties_of(wish.key.kind)) - set(wish.settings) - {*BINDINGS, "services"}
+                    set(properties_of(one.key.kind)) - set(one.settings) - {*BINDINGS, "services"}
                 )
-                assert not kept & set(changed(wish.key.kind, old[wish.key], new[wish.key]))
+                assert not kept & set(changed(one.key.kind, old[one.key], new[one.key]))
 
 
-@given(firewalls(synchronous=True), st.lists(wishes(removals=False), min_size=1, max_size=3))
+@given(firewalls(synchronous=True), st.lists(some_wanted(removals=False), min_size=1, max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_what_was_recorded_is_taken_back_to_the_last_byte(
-    firewall: Firewall, calls: list[list[Wish]]
+    firewall: Firewall, calls: list[list[Wanted]]
 ) -> None:
     before = (dict(firewall.admin), dict(firewall.backups), dict(firewall.live))
     for wanted in calls:
@@ -621,11 +617,14 @@ def test_what_was_recorded_is_taken_back_to_the_last_byte(
 
 
 @given(
-    firewalls(synchronous=True), wishes(removals=False), wishes(removals=False), st.integers(0, 8)
+    firewalls(synchronous=True),
+    some_wanted(removals=False),
+    some_wanted(removals=False),
+    st.integers(0, 8),
 )
 @settings(max_examples=100, deadline=None)
 def test_a_call_that_was_cut_off_is_finished_or_taken_back_by_the_next(
-    firewall: Firewall, first: list[Wish], second: list[Wish], steps: int
+    firewall: Firewall, first: list[Wanted], second: list[Wanted], steps: int
 ) -> None:
     before = (dict(firewall.admin), dict(firewall.backups))
     firewall.apply(planned(firewall, first, "r"))
@@ -634,16 +633,16 @@ def test_a_call_that_was_cut_off_is_finished_or_taken_back_by_the_next(
     finished = firewall.copy()
     finished.converge(*second, record="r")
     assert describe(plan(finished.snapshot("r"), second)) == []
-    for wish in second:
-        assert fulfils(finished.permanent()[wish.key], wish)
+    for one in second:
+        assert fulfils(finished.permanent()[one.key], one)
     firewall.converge(record="r")
     assert (firewall.admin, firewall.backups) == before
 
 
-@given(firewalls(synchronous=True), wishes())
+@given(firewalls(synchronous=True), some_wanted())
 @settings(max_examples=100, deadline=None)
 def test_with_firewalld_stopped_the_files_come_out_the_same(
-    firewall: Firewall, wanted: list[Wish]
+    firewall: Firewall, wanted: list[Wanted]
 ) -> None:
     stopped = Firewall(firewall.admin, running=False)
     firewall.apply(planned(firewall, wanted))

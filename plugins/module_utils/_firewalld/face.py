@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the module C(firewalld) calls. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import module as core_module
+from . import act
+from . import plan as firewalld_plan
+from . import seen as firewalld_seen
+from . import wanted as firewalld_wanted
+from .model import POLICY, PORT_PROTOCOLS, TARGETS, ZONE, Property, dotted, properties_of
+
+Argument = dict[str, t.Any]
+
+_SCALARS = {"text": "str", "flag": "bool", "number": "int"}
+
+
+def _argument_of(one: Property) -> Argument:
+    if one.shape == "forwards":
+        return {"type": "list", "elements": "dict", "options": _forward_arguments()}
+    if one.is_list:
+        return {"type": "list", "elements": "str"}
+    return {"type": _SCALARS[one.shape]}
+
+
+def _forward_arguments() -> dict[str, Argument]:
+    return {
+        "port": {"type": "str", "required": True},
+        "protocol": {"type": "str", "default": "tcp", "choices": list(PORT_PROTOCOLS)},
+        "to_port": {"type": "str", "default": ""},
+        "to_addr": {"type": "str", "default": ""},
+    }
+
+
+def _arguments_of(kind: str) -> Argument:
+    """The argument of zones or policies, from the table of their properties."""
+    table = properties_of(kind)
+    options: dict[str, Argument] = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "exclusive": {"type": "bool"},
+        "remove": {
+            "type": "dict",
+            "options": {name: _argument_of(one) for name, one in table.items() if one.is_list},
+        },
+    }
+    options.update({name: _argument_of(one) for name, one in table.items()})
+    options["target"]["choices"] = list(TARGETS[kind])
+    return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+
+ZONES = _arguments_of(ZONE)
+POLICIES = _arguments_of(POLICY)
+
+
+def converge(module: AnsibleModule) -> t.NoReturn:
+    """Bring zones and policies into their wanted state, and end the module."""
+    core_module.run(module, lambda: _converged(module))
+
+
+def _converged(module: AnsibleModule) -> dict[str, t.Any]:
+    wanted = firewalld_wanted.wanted(module.params)
+    seen = firewalld_seen.snapshot(wanted, module.params["record"])
+    plan = firewalld_plan.plan(seen, wanted, bind_uplinks=module.params["bind_uplinks"])
+    if plan and not seen.running:
+        module.warn("firewalld is not running: only its permanent configuration is converged")
+
+    def facts() -> dict[str, t.Any]:
+        keys = [key for key, present in firewalld_plan.results(seen, wanted) if present]
+        return {
+            "version": dotted(seen.version),
+            "running": seen.running,
+            "default_zone": seen.default_zone,
+            "zones": firewalld_seen.settings_of(keys, ZONE),
+            "policies": firewalld_seen.settings_of(keys, POLICY),
+        }
+
+    # One at a time: firewalld works on one call after the other anyway.
+    return core_module.converge(module, plan, act.verbs(seen), workers=1, facts=facts)
