@@ -22,9 +22,9 @@ from .._core import run, trees
 from .._core.plan import Failure, Step
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
-from . import keepers, provenance, seen, sources, transfer
+from . import keepers, provenance, seen, transfer
 from .keepers import REMOVE_TIMEOUT, call
-from .plan import Pieces
+from .model import Pieces, Provenance, Source
 
 CLONE_TIMEOUT = 600
 NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
@@ -40,7 +40,7 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
     path = machined.image_path(parent)
     if not os.path.lexists(path):
         path = machined.image_path(parent, "raw")
-    record = provenance.Provenance(
+    record = Provenance(
         kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(path)
     )
     with transfer.locked(name):
@@ -167,7 +167,7 @@ def _remove_half_clone(name: str, root: str) -> None:
             trees.remove(os.path.join(root, entry))
 
 
-def _settle(key: str, begun: t.Optional[provenance.Provenance]) -> None:
+def _settle(key: str, begun: t.Optional[Provenance]) -> None:
     """Finish what a killed run had begun, as far as its image is there."""
     image = seen.find(key)
     record = provenance.read(key, image.path) if image else None
@@ -186,7 +186,7 @@ def _settle(key: str, begun: t.Optional[provenance.Provenance]) -> None:
             _keeper(key).start(owed["start"])
 
 
-def _finish(key: str, record: provenance.Provenance) -> None:
+def _finish(key: str, record: Provenance) -> None:
     """Give an image what it is owed, and say that it is done."""
     if "limit" in record.owed:
         _set_limit(key, record.owed["limit"])
@@ -200,7 +200,7 @@ def _finish(key: str, record: provenance.Provenance) -> None:
 
 def make(
     key: str,
-    source: sources.Source,
+    source: Source,
     version: int,
     timeout: float,
     *,
@@ -216,7 +216,7 @@ def make(
     root = os.path.dirname(old) if old else image_classes.split(key)[0].root
     with transfer.stage(key, root) as place:
         made, found = transfer.make(source, place, version, timeout)
-        record = provenance.Provenance(
+        record = Provenance(
             kind=found.kind,
             source=found.location,
             imported=time.time(),
@@ -292,12 +292,12 @@ def _replace(step: Step) -> None:
     )
 
 
-def _as_source(key: str) -> tuple[sources.Source, str]:
+def _as_source(key: str) -> tuple[Source, str]:
     """An image as what another one is made from, and what stays the same of it."""
     image = seen.find(key)
     if image is None:
         raise Failure(f"image {key} has gone meanwhile")
-    source = sources.Source(
+    source = Source(
         kind="clone",
         location=image.name,
         file=image.path,

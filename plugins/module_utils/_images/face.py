@@ -17,6 +17,7 @@ from .._systemd.image_classes import CLASSES, MACHINE, key_of
 from . import act, wanted
 from . import plan as images_plan
 from . import seen as images_seen
+from .model import Snapshot
 
 SOURCES = list(wanted.SOURCES)
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -82,7 +83,7 @@ def converge(
     return core_module.converge(module, plan, act.VERBS, facts=facts)
 
 
-def _drift(image: wanted.Wanted, seen: images_plan.Snapshot) -> t.Optional[str]:
+def _drift(image: wanted.Wanted, seen: Snapshot) -> t.Optional[str]:
     return images_plan.drift(image, seen) if image.key in seen.images else None
 
 

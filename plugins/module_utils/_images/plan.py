@@ -10,57 +10,14 @@ looks and acts.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from .._core.plan import Failure, Plan, Step, ordered
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
 from . import sources as images_sources
-from .provenance import Provenance
+from .model import Pieces, Provenance, Snapshot, Source
 from .wanted import NO_LIMIT, Wanted, check_all
-
-# --- what was seen --------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Pieces:
-    """What belongs to an image but does not bear its name in machined's eyes."""
-
-    enabled: bool = False
-    drop_ins: bool = False
-    record: bool = False
-
-    def any(self) -> bool:
-        return self.enabled or self.drop_ins or self.record
-
-    def names(self) -> list[str]:
-        fields = dataclasses.asdict(self)
-        return [name for name, there in fields.items() if there]
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """The host as it is, as far as the wanted images are concerned; all of them by key."""
-
-    version: int
-    images: t.Mapping[str, machined.Image]
-    identities: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    records: t.Mapping[str, Provenance] = dataclasses.field(default_factory=dict)
-    """Only those that speak for the image that is there."""
-    sources: t.Mapping[str, images_sources.Source] = dataclasses.field(default_factory=dict)
-    problems: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Why a source could not be looked at."""
-    used_by: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The machine that runs from an image, or what else uses it."""
-    limits: t.Mapping[str, t.Optional[int]] = dataclasses.field(default_factory=dict)
-    pieces: t.Mapping[str, Pieces] = dataclasses.field(default_factory=dict)
-    """Of images that shall be renamed, by their old names."""
-    btrfs: bool = True
-    """Images are subvolumes, which alone can be limited."""
-    leftovers: frozenset[str] = frozenset()
-    """Names of images that a killed run was making or removing."""
-
 
 # --- drift ----------------------------------------------------------------------------------
 
@@ -102,7 +59,7 @@ def _drift_of_clone(image: Wanted, record: Provenance, seen: Snapshot) -> t.Opti
     return f"{image.clone_from} has been replaced since it was cloned"
 
 
-def _drift_of_source(source: images_sources.Source, record: Provenance) -> t.Optional[str]:
+def _drift_of_source(source: Source, record: Provenance) -> t.Optional[str]:
     """Compare the most telling thing that both know; another size is another file in any case."""
     if source.digest is not None:
         return None if source.digest == record.digest else "it was built anew since"
@@ -227,7 +184,7 @@ def _make(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
     )
 
 
-def _readable(image: Wanted, seen: Snapshot) -> images_sources.Source:
+def _readable(image: Wanted, seen: Snapshot) -> Source:
     problem = seen.problems.get(image.key)
     if problem:
         raise Failure(f"image {image.key}: {problem}")
@@ -236,7 +193,7 @@ def _readable(image: Wanted, seen: Snapshot) -> images_sources.Source:
     return source
 
 
-def _shown(source: images_sources.Source) -> dict[str, t.Any]:
+def _shown(source: Source) -> dict[str, t.Any]:
     shown = {
         "source": source.location,
         "format": source.format,
@@ -523,9 +480,7 @@ def to_upload(steps: Plan) -> list[str]:
     return [
         name
         for name, source in sources
-        if isinstance(source, images_sources.Source)
-        and source.kind == "upload"
-        and source.file is None
+        if isinstance(source, Source) and source.kind == "upload" and source.file is None
     ]
 
 
@@ -534,7 +489,7 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
     said = []
     for step in steps:
         source = step.arguments.get("source")
-        if not isinstance(source, images_sources.Source) or source.kind != "url":
+        if not isinstance(source, Source) or source.kind != "url":
             continue
         if source.verified == "none" and source.file is None:
             said.append(

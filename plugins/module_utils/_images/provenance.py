@@ -22,6 +22,7 @@ import typing as t
 from .._core import files, memory
 from .._systemd import image_classes
 from .._systemd.image_classes import MACHINE, ImageClass
+from .model import Provenance
 
 DIRECTORY = memory.of("images")
 
@@ -29,35 +30,6 @@ DIRECTORY = memory.of("images")
 _BTRFS_IOC_INO_LOOKUP = 0xD0009412
 _FS_IOC_GETVERSION = 0x80087601
 _BTRFS_ROOT_INODE = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class Provenance:
-    """Where one image came from, and what is needed to see whether its source has changed."""
-
-    kind: str
-    """C(url), C(path), C(upload), C(clone) or C(mkosi)."""
-    source: str
-    """The URL, the path, or the name of the image that it was cloned from."""
-    imported: float
-    """Seconds since 1970."""
-    checksum: t.Optional[str] = None
-    """C(sha256:…) of the file as it came, compressed or not."""
-    verified: str = "none"
-    """C(signature), C(checksum) or C(none)."""
-    size: t.Optional[int] = None
-    etag: t.Optional[str] = None
-    last_modified: t.Optional[str] = None
-    parent: t.Optional[str] = None
-    """The identity of the image that it was cloned from, which outlives a rename."""
-    digest: t.Optional[str] = None
-    """What a build was made from, for images that were built on the host."""
-    names: tuple[str, ...] = ()
-    """The names that the image had before."""
-    identity: str = ""
-    """The file system object that the record is about; nothing while it is being made."""
-    owed: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-    """What is still to be done to it: C(limit), C(read_only), C(start) of a machine."""
 
 
 def identity_of(path: str) -> str:

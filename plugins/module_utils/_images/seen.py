@@ -20,7 +20,7 @@ from . import keepers, provenance, prune, transfer
 from . import plan as images_plan
 from . import sources as images_sources
 from . import wanted as images_wanted
-from .plan import Pieces, Snapshot
+from .model import Pieces, Provenance, Snapshot, Source
 from .wanted import Wanted
 
 # The plan's own part, so that other rooms need to know only this one.
@@ -94,7 +94,7 @@ def _identities(there: Keys) -> dict[str, str]:
     return {key: provenance.identity_of(image.path) for key, image in there.items()}
 
 
-def _records(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, provenance.Provenance]:
+def _records(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, Provenance]:
     found = {}
     for key, some in provenance.records(kind).items():
         record = provenance.matching(some, identities[key]) if key in identities else None
@@ -194,12 +194,12 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
 
 def _look_at_sources(
     images: t.Sequence[Wanted],
-    records: t.Mapping[str, provenance.Provenance],
+    records: t.Mapping[str, Provenance],
     there: Keys,
-) -> tuple[dict[str, images_sources.Source], dict[str, str]]:
+) -> tuple[dict[str, Source], dict[str, str]]:
     """Look at all sources side by side; what cannot be reached is a problem, not yet an error."""
     looked = [image for image in images if image.url is not None or image.path is not None]
-    sources: dict[str, images_sources.Source] = {}
+    sources: dict[str, Source] = {}
     problems: dict[str, str] = {}
     if not looked:
         return sources, problems
@@ -217,7 +217,7 @@ def _look_at_sources(
     return sources, problems
 
 
-def _look(image: Wanted, record: t.Optional[provenance.Provenance]) -> images_sources.Source:
+def _look(image: Wanted, record: t.Optional[Provenance]) -> Source:
     if image.url is not None:
         return images_sources.of_url(image.url, image.format, image.verification, image.checksum)
     if image.upload is not None:
@@ -268,7 +268,7 @@ def _hidden() -> dict[str, machined.Image]:
 
 
 def told(
-    image: t.Optional[machined.Image], record: t.Optional[provenance.Provenance]
+    image: t.Optional[machined.Image], record: t.Optional[Provenance]
 ) -> t.Optional[dict[str, t.Any]]:
     """An image as modules return it; nothing when there is none."""
     if image is None:
@@ -281,7 +281,7 @@ def told(
     }
 
 
-def _told_record(record: provenance.Provenance) -> dict[str, t.Any]:
+def _told_record(record: Provenance) -> dict[str, t.Any]:
     fields = dataclasses.asdict(record)
     del fields["identity"], fields["parent"], fields["owed"]
     return {**fields, "names": list(record.names)}

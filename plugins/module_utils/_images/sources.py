@@ -29,6 +29,7 @@ import zlib
 from .._core import run
 from .._core.plan import Failure
 from . import verify as images_verify
+from .model import Source
 
 STALL_TIMEOUT = 30
 HEAD_SIZE = 64 * 1024
@@ -44,29 +45,6 @@ _QCOW2_MAGIC = b"QFI\xfb"
 # A GPT header lies behind a first block of 512 bytes, or of 4096 on disks that have those.
 _GPT_OFFSETS = (512, 4096)
 _MBR_SIGNATURE = (510, b"\x55\xaa")
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A file, a directory or a URL as it was found."""
-
-    kind: str
-    """C(url), C(path), C(upload) or C(mkosi)."""
-    location: str
-    """As the user gave it."""
-    format: str
-    """C(tar), C(raw) or C(directory)."""
-    compression: str = "none"
-    size: t.Optional[int] = None
-    etag: t.Optional[str] = None
-    last_modified: t.Optional[str] = None
-    checksum: t.Optional[str] = None
-    """C(sha256:…), what the bytes must have: given literally or by SHA256SUMS."""
-    verified: str = "none"
-    file: t.Optional[str] = None
-    """Where the bytes lie on this host; nothing for a URL."""
-    digest: t.Optional[str] = None
-    """What a build was made from."""
 
 
 # --- formats --------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ from .._core import progress, run, trees
 from .._core.plan import Failure
 from .._systemd import image_classes
 from . import sources
+from .model import Source
 
 STAGING = ".#nspawn-machined."
 LOCKS = "/run/nspawn.machined/locks"
@@ -172,9 +173,7 @@ def _try_lock(descriptor: int) -> bool:
 # --- making ---------------------------------------------------------------------------------
 
 
-def make(
-    source: sources.Source, place: Stage, version: int, timeout: float
-) -> tuple[str, sources.Source]:
+def make(source: Source, place: Stage, version: int, timeout: float) -> tuple[str, Source]:
     """Make an image from a source; return its path and what the source really was.
 
     Whatever the source was expected to be is checked here: an image that this function
@@ -200,7 +199,7 @@ def make(
     raise Failure(f"systemd-import made nothing of {source.location}")
 
 
-def _may_share_extents(source: sources.Source) -> bool:
+def _may_share_extents(source: Source) -> bool:
     """A raw file of the same file system is then copied in no time and takes no space."""
     plain = source.format == "raw" and source.compression == "none"
     return plain and source.file is not None and source.checksum is None
@@ -302,12 +301,12 @@ def _reason(result: run.Result, root: str, room: _Room) -> str:
 
 
 def _stream(
-    source: sources.Source,
+    source: Source,
     place: Stage,
     version: int,
     deadline: Deadline,
     meter: progress.Meter,
-) -> sources.Source:
+) -> Source:
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
     convert = source.compression == "zst" and not sources.reads_zstd(version)
     with contextlib.ExitStack() as stack:
@@ -361,8 +360,8 @@ def _stream(
 
 
 def _opened(
-    source: sources.Source, stack: contextlib.ExitStack, deadline: Deadline
-) -> tuple[Stream, sources.Source]:
+    source: Source, stack: contextlib.ExitStack, deadline: Deadline
+) -> tuple[Stream, Source]:
     if source.file is not None:
         return stack.enter_context(open(source.file, "rb")), source
     patience = min(sources.STALL_TIMEOUT, deadline.left())
@@ -384,7 +383,7 @@ def _opened(
 
 
 def _pump(
-    source: sources.Source,
+    source: Source,
     stream: Stream,
     write: int,
     deadline: Deadline,

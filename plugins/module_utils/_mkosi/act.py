@@ -18,7 +18,8 @@ import typing as t
 
 from .._core import files
 from .._core.plan import Failure, Step
-from .._images import act, plan, seen, sources, wanted
+from .._images import act, seen, sources, wanted
+from .._images import model as images_model
 from .._systemd import machined
 from . import build as mkosi_build
 from . import files as mkosi_files
@@ -214,7 +215,7 @@ def _compression(summary: mkosi_summary.Summary) -> str:
     return {"no": "none"}.get(word, _COMPRESSION_ENDINGS.get(word, word))
 
 
-def _seen_images(request: Request, beside: translate.Wanted) -> t.Optional[plan.Snapshot]:
+def _seen_images(request: Request, beside: translate.Wanted) -> t.Optional[images_model.Snapshot]:
     if request.import_as is None:
         return None
     return seen.snapshot([mkosi_plan.wanted_image(request, beside, with_source=False)])

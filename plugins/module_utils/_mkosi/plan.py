@@ -14,8 +14,8 @@ import os
 import typing as t
 
 from .._core.plan import Failure, Plan, Step, identities, ordered
+from .._images import model as images_model
 from .._images import plan as images_plan
-from .._images import sources
 from .._images import wanted as images_wanted
 from .._systemd import machined
 from . import build, host, table, translate
@@ -107,7 +107,7 @@ class Snapshot:
     """What each level of clean would find, as names of levels."""
     packages: tuple[str, ...] = ()
     """Globs of what mkosi leaves of the last level."""
-    images: t.Optional[images_plan.Snapshot] = None
+    images: t.Optional[images_model.Snapshot] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Remains:
     files: tuple[str, ...]
     outputs: tuple[str, ...]
     stages: tuple[str, ...]
-    images: t.Optional[images_plan.Snapshot] = None
+    images: t.Optional[images_model.Snapshot] = None
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
     if request.import_as is None or seen.images is None:
         return []
     images = seen.images
-    source = sources.Source(
+    source = images_model.Source(
         kind="mkosi",
         location=request.directory,
         format=_source_format(request, seen),

@@ -17,6 +17,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images import (
     provenance,
     transfer,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_run_that_was_killed_while_it_made_an_image_is_known_by_what_it_had_be
     monkeypatch.setattr(provenance, "DIRECTORY", str(tmp_path / "records"))
     monkeypatch.setattr(transfer, "LOCKS", str(tmp_path / "locks"))
     assert not act.was_cut_off("web")
-    record = provenance.Provenance(kind="clone", source="trixie", imported=0)
+    record = Provenance(kind="clone", source="trixie", imported=0)
     provenance.begin("web", record)
     assert act.was_cut_off("web")
     provenance.write("web", record)

@@ -16,16 +16,18 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
     Step,
     describe,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._images.plan import (
+from ansible_collections.nspawn.machined.plugins.module_utils._images.model import (
     Pieces,
+    Provenance,
     Snapshot,
+    Source,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images.plan import (
     drift,
     plan,
     to_upload,
     warnings,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._images.provenance import Provenance
-from ansible_collections.nspawn.machined.plugins.module_utils._images.sources import Source
 from ansible_collections.nspawn.machined.plugins.module_utils._images.wanted import NO_LIMIT, Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import CLASSES
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._images import provenance
-from ansible_collections.nspawn.machined.plugins.module_utils._images.provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.image_classes import SYSEXT
 
 RECORD = Provenance("url", "https://example.org/a.tar", 1.0)

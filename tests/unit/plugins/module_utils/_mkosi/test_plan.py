@@ -16,8 +16,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
     describe,
     diff,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._images import plan as images_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._images.provenance import Provenance
+from ansible_collections.nspawn.machined.plugins.module_utils._images import model as images_model
+from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.files import File
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Record, Version
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.plan import (
@@ -45,11 +45,11 @@ def request(**fields: t.Any) -> Request:
     return Request(HERE, **fields)
 
 
-def images(digest: t.Optional[str] = None, *, read_only: bool = False) -> images_plan.Snapshot:
+def images(digest: t.Optional[str] = None, *, read_only: bool = False) -> images_model.Snapshot:
     """A host with the image C(web) built from this; with nothing given, without it."""
     if digest is None:
-        return images_plan.Snapshot(257, {})
-    return images_plan.Snapshot(
+        return images_model.Snapshot(257, {})
+    return images_model.Snapshot(
         257,
         {"web": Image("web", "subvolume", read_only, 1, 1, None, "/var/lib/machines/web")},
         identities={"web": "subvolume:1"},
