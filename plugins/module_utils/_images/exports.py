@@ -23,7 +23,7 @@ import typing as t
 from .._core import files, memory, progress, run
 from .._core.plan import Failure, Plan, Step
 from .._systemd import machined
-from . import provenance, sources, transfer
+from . import formats, provenance, sources, transfer
 
 RECORDS = memory.of("exports")
 FORMATS = ("auto", "tar", "raw")
@@ -64,6 +64,8 @@ class Snapshot:
     """What the checksum file says; nothing when there is none."""
     record: t.Optional[t.Mapping[str, t.Any]]
     """What we exported there last; nothing when another file is there now."""
+    zstd: bool = True
+    """The program that compresses with Zstandard is there."""
 
 
 def check(wanted: Wanted) -> None:
@@ -90,6 +92,7 @@ def snapshot(wanted: Wanted) -> Snapshot:
         exists=exists,
         sums=files.read(checksum_path(wanted.dest)),
         record=record,
+        zstd=run.find("zstd") is not None,
     )
 
 
@@ -132,7 +135,7 @@ def settled(wanted: Wanted, image: machined.Image) -> tuple[str, str]:
             f"image {image.name} is a {image.type}, which can be exported as {natural} only, not "
             f"as {file_format}"
         )
-    named = sources.by_name(wanted.dest)[1]
+    named = formats.by_name(wanted.dest)[1]
     return file_format, named if wanted.compression == "auto" else wanted.compression
 
 
@@ -140,7 +143,7 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     if seen.image is None:
         raise Failure(f"there is no image {wanted.name} on this host to export")
     file_format, compression = settled(wanted, seen.image)
-    if compression == "zst" and not run.find("zstd"):
+    if compression == "zst" and not seen.zstd:
         raise Failure("the program zstd is not installed on this host; install it or use xz")
     if seen.record is not None:
         if drift(seen, wanted) is None or not (wanted.update or wanted.force):

@@ -102,5 +102,7 @@ class Snapshot:
     """Of images that shall be renamed, by their old names."""
     btrfs: bool = True
     """Images are subvolumes, which alone can be limited."""
+    zstd: bool = True
+    """The program that unpacks Zstandard is there."""
     leftovers: frozenset[str] = frozenset()
     """Names of images that a killed run was making or removing."""

@@ -15,7 +15,7 @@ import typing as t
 from .._core.plan import Failure, Plan, Step, ordered
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
-from . import sources as images_sources
+from . import formats
 from .model import Pieces, Provenance, Snapshot, Source
 from .wanted import NO_LIMIT, Wanted, check_all
 
@@ -189,7 +189,7 @@ def _readable(image: Wanted, seen: Snapshot) -> Source:
     if problem:
         raise Failure(f"image {image.key}: {problem}")
     source = seen.sources[image.key]
-    images_sources.check_readable(source, seen.version)
+    formats.check_readable(source, seen.version, seen.zstd)
     return source
 
 

@@ -13,6 +13,7 @@ import os
 import time
 import typing as t
 
+from .._core import run
 from .._core.plan import Failure
 from .._systemd import bus, image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
@@ -63,6 +64,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         used_by=used,
         limits=_limits(images, there, owed),
         btrfs=provenance.is_btrfs(machined.MACHINES_DIRECTORY),
+        zstd=run.find("zstd") is not None,
         pieces={
             image.rename_from: pieces_of(image.rename_from) for image in images if image.rename_from
         },

@@ -11,119 +11,25 @@ verified, the small files beside it; never the image itself.
 from __future__ import annotations
 
 import base64
-import bz2
 import contextlib
 import dataclasses
 import functools
 import hashlib
 import http.client
-import lzma
 import os
 import stat
 import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
-import zlib
 
-from .._core import run
 from .._core.plan import Failure
+from . import formats
 from . import verify as images_verify
 from .model import Source
 
 STALL_TIMEOUT = 30
-HEAD_SIZE = 64 * 1024
 USER_AGENT = "nspawn.machined"
-
-# Known by importd since before 252, without any other program.
-COMPRESSIONS = {"gz": b"\x1f\x8b", "xz": b"\xfd7zXZ\x00", "bz2": b"BZh", "zst": b"\x28\xb5\x2f\xfd"}
-_COMPRESSION_SUFFIXES = {".gz": "gz", ".xz": "xz", ".bz2": "bz2", ".zst": "zst"}
-_FORMAT_SUFFIXES = {".tar": "tar", ".raw": "raw", ".img": "raw", ".qcow2": "raw"}
-_SHORT_SUFFIXES = {".tgz": "gz", ".txz": "xz", ".tbz2": "bz2", ".tbz": "bz2", ".tzst": "zst"}
-_USTAR_OFFSET = 257
-_QCOW2_MAGIC = b"QFI\xfb"
-# A GPT header lies behind a first block of 512 bytes, or of 4096 on disks that have those.
-_GPT_OFFSETS = (512, 4096)
-_MBR_SIGNATURE = (510, b"\x55\xaa")
-
-
-# --- formats --------------------------------------------------------------------------------
-
-
-def by_name(name: str) -> tuple[t.Optional[str], str]:
-    """Format and compression, as far as a file's name tells them."""
-    stem, suffix = os.path.splitext(name.lower())
-    if suffix in _SHORT_SUFFIXES:
-        return "tar", _SHORT_SUFFIXES[suffix]
-    compression = _COMPRESSION_SUFFIXES.get(suffix)
-    if compression:
-        suffix = os.path.splitext(stem)[1]
-    return _FORMAT_SUFFIXES.get(suffix), compression or "none"
-
-
-def compression_of(head: bytes) -> str:
-    """The compression that the first bytes of a file show."""
-    for name, magic in COMPRESSIONS.items():
-        if head.startswith(magic):
-            return name
-    return "none"
-
-
-def format_of(head: bytes) -> t.Optional[str]:
-    """C(tar) or C(raw), as far as the first bytes of a file that is not compressed show it."""
-    if head[_USTAR_OFFSET : _USTAR_OFFSET + 5] == b"ustar":
-        return "tar"
-    if head.startswith(_QCOW2_MAGIC):
-        return "raw"
-    if any(head[offset : offset + 8] == b"EFI PART" for offset in _GPT_OFFSETS):
-        return "raw"
-    offset, signature = _MBR_SIGNATURE
-    return "raw" if head[offset : offset + len(signature)] == signature else None
-
-
-def unpacked(head: bytes, compression: str) -> bytes:
-    """As much as the first bytes of a compressed file give; nothing if they cannot be read."""
-    try:
-        if compression == "gz":
-            return zlib.decompressobj(wbits=31).decompress(head, HEAD_SIZE)
-        if compression == "xz":
-            return lzma.LZMADecompressor().decompress(head, HEAD_SIZE)
-        if compression == "bz2":
-            return bz2.BZ2Decompressor().decompress(head, HEAD_SIZE)
-    except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError):
-        return b""
-    return head if compression == "none" else b""
-
-
-def _settle_format(
-    wanted: str, location: str, compression: str, head: t.Callable[[], bytes]
-) -> str:
-    if wanted != "auto":
-        return wanted
-    named = by_name(location)[0]
-    found = named or format_of(unpacked(head(), compression))
-    if not found:
-        raise Failure(
-            f"{location}: neither its name nor its first bytes tell whether it is a tar or a raw "
-            "image. Say it with format: tar or format: raw"
-        )
-    return found
-
-
-def check_readable(source: Source, version: int) -> None:
-    """Refuse a compression that nobody on this host can read, before anything is fetched."""
-    if source.compression != "zst" or reads_zstd(version) or run.find("zstd"):
-        return
-    raise Failure(
-        f"{source.location} is compressed with Zstandard, which systemd {version} on this host "
-        "cannot import, and the program zstd is not installed to convert it on the way. Install "
-        "zstd, or offer the image compressed with gzip or xz"
-    )
-
-
-def reads_zstd(version: int) -> bool:
-    """Whether systemd-import itself unpacks Zstandard: 252 and 257 refuse it, 262 does it."""
-    return version >= 262
 
 
 # --- files ----------------------------------------------------------------------------------
@@ -143,14 +49,14 @@ def of_path(path: str, wanted_format: str, checksum: t.Optional[str]) -> Source:
     if wanted_format == "directory":
         raise Failure(f"path {path} is a file; format: directory needs a directory")
     with open(real, "rb") as stream:
-        head = stream.read(HEAD_SIZE)
+        head = stream.read(formats.HEAD_SIZE)
         size = stream.seek(0, os.SEEK_END)
-    compression = compression_of(head)
+    compression = formats.compression_of(head)
     return Source(
         kind="path",
         location=path,
         file=real,
-        format=_settle_format(wanted_format, path, compression, lambda: head),
+        format=formats.settled(wanted_format, path, compression, lambda: head),
         compression=compression,
         size=size,
         last_modified=str(status.st_mtime_ns),
@@ -167,12 +73,12 @@ def of_upload(
     if checksum and checksum != actual:
         raise Failure(f"path {path} on the controller has {actual}, expected {checksum}")
     head = base64.b64decode(found["head"])
-    compression = compression_of(head)
+    compression = formats.compression_of(head)
     return Source(
         kind="upload",
         location=path,
         file=found.get("file"),
-        format=_settle_format(wanted_format, found["name"], compression, lambda: head),
+        format=formats.settled(wanted_format, found["name"], compression, lambda: head),
         compression=compression,
         size=found["size"],
         checksum=actual,
@@ -216,36 +122,6 @@ def checksum_of(path: str) -> str:
 
 
 # --- URLs -----------------------------------------------------------------------------------
-
-
-def check_url(url: str) -> None:
-    """Refuse what is not a plain http, https or file URL."""
-    wrong = _wrong_with(url)
-    if wrong:
-        raise Failure(
-            f"url {url!r}: {wrong}. Expected http://HOST/PATH, https://HOST/PATH or file:///PATH"
-        )
-
-
-def _wrong_with(url: str) -> t.Optional[str]:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return str(error)
-    if not url.isprintable() or " " in url:
-        return "it contains spaces or control characters"
-    if parts.scheme not in ("http", "https", "file"):
-        return f"its scheme is {parts.scheme!r}" if parts.scheme else "it has no scheme"
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            return f"it names the host {parts.netloc!r}, but a file URL is about this host"
-        return None if parts.path.startswith("/") else "its path is not absolute"
-    if not parts.hostname or port == 0:
-        return "it names no host"
-    if parts.username is not None or parts.password is not None:
-        return "it contains a user name or password, which would be shown and kept"
-    return None if parts.path.strip("/") else "it names no file"
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -322,17 +198,17 @@ def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str])
         return _of_file_url(url, wanted_format, verify, checksum)
     headers = _look(url)
     name = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-    known_format, compression = by_name(name)
+    known_format, compression = formats.by_name(name)
     head = b""
     if wanted_format == "auto" and not known_format:
-        head = fetch_small(url, HEAD_SIZE, whole=False)
-        compression = compression_of(head)
+        head = fetch_small(url, formats.HEAD_SIZE, whole=False)
+        compression = formats.compression_of(head)
     expected, verified = images_verify.expectation(url, verify, checksum, fetch_small)
     length = headers.get("Content-Length", "")
     return Source(
         kind="url",
         location=url,
-        format=_settle_format(wanted_format, name, compression, lambda: head),
+        format=formats.settled(wanted_format, name, compression, lambda: head),
         compression=compression,
         size=int(length) if length.isdigit() else None,
         etag=headers.get("ETag"),

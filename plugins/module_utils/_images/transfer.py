@@ -36,7 +36,7 @@ import typing as t
 from .._core import progress, run, trees
 from .._core.plan import Failure
 from .._systemd import image_classes
-from . import sources
+from . import formats, sources
 from .model import Source
 
 STAGING = ".#nspawn-machined."
@@ -308,7 +308,7 @@ def _stream(
     meter: progress.Meter,
 ) -> Source:
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
-    convert = source.compression == "zst" and not sources.reads_zstd(version)
+    convert = source.compression == "zst" and not formats.reads_zstd(version)
     with contextlib.ExitStack() as stack:
         stream, source = _opened(source, stack, deadline)
         meter.total = source.size

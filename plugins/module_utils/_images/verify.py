@@ -33,18 +33,9 @@ LIMIT = 1024 * 1024
 
 Fetch = t.Callable[[str, int], bytes]
 
-_LITERAL = re.compile(r"sha256:([0-9a-fA-F]{64})")
 # The asterisk marks a binary file; the other form is that of sha256sum --tag and BSD.
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
 _TAGGED = re.compile(r"SHA256 \((.+)\) = ([0-9a-fA-F]{64})")
-
-
-def check_literal(checksum: str) -> str:
-    """A checksum as a user gives it, in the one spelling that is kept."""
-    found = _LITERAL.fullmatch(checksum)
-    if not found:
-        raise Failure(f"checksum {checksum!r}: expected sha256: and 64 hexadecimal digits")
-    return f"sha256:{found.group(1).lower()}"
 
 
 def sum_of(sums: str, name: str) -> t.Optional[str]:

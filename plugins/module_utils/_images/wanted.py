@@ -10,12 +10,13 @@ Private to the collection. Pure.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
+import urllib.parse
 
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import sources, verify
 
 DEFAULT_TIMEOUT = 1800
 VERIFICATIONS = ("signature", "checksum", "none")
@@ -23,6 +24,7 @@ FORMATS = ("auto", "tar", "raw", "directory")
 SOURCES = ("url", "path", "clone_from", "rename_from")
 NO_LIMIT = machined.UNKNOWN
 
+_CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
 
 
@@ -79,7 +81,7 @@ def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
     if "limit" in given:
         given["limit"] = size_of(str(given["limit"]))
     if "checksum" in given:
-        given["checksum"] = verify.check_literal(given["checksum"])
+        given["checksum"] = literal_checksum(given["checksum"])
     image = Wanted(**given)
     check(image)
     return image
@@ -94,7 +96,7 @@ def check(image: Wanted) -> None:
     if image.state == "absent" and named:
         raise Failure(f"image {image.key}: state absent takes no source, but {named[0]} is given")
     if image.url is not None:
-        sources.check_url(image.url)
+        check_url(image.url)
     if image.path is not None and not image.path.startswith("/"):
         raise Failure(f"image {image.key}: path {image.path!r} is not absolute")
     if image.checksum and not (image.url or image.path):
@@ -164,3 +166,41 @@ def size_of(text: str) -> int:
     if size <= 0:
         raise Failure(f"limit {text!r}: expected a size such as 10G (K, M, G, T, P), or none")
     return size
+
+
+def literal_checksum(checksum: str) -> str:
+    """A checksum as a user gives it, in the one spelling that is kept."""
+    found = _CHECKSUM.fullmatch(checksum)
+    if not found:
+        raise Failure(f"checksum {checksum!r}: expected sha256: and 64 hexadecimal digits")
+    return f"sha256:{found.group(1).lower()}"
+
+
+def check_url(url: str) -> None:
+    """Refuse what is not a plain http, https or file URL."""
+    wrong = _wrong_with(url)
+    if wrong:
+        raise Failure(
+            f"url {url!r}: {wrong}. Expected http://HOST/PATH, https://HOST/PATH or file:///PATH"
+        )
+
+
+def _wrong_with(url: str) -> t.Optional[str]:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if not url.isprintable() or " " in url:
+        return "it contains spaces or control characters"
+    if parts.scheme not in ("http", "https", "file"):
+        return f"its scheme is {parts.scheme!r}" if parts.scheme else "it has no scheme"
+    if parts.scheme == "file":
+        if parts.netloc not in ("", "localhost"):
+            return f"it names the host {parts.netloc!r}, but a file URL is about this host"
+        return None if parts.path.startswith("/") else "its path is not absolute"
+    if not parts.hostname or port == 0:
+        return "it names no host"
+    if parts.username is not None or parts.password is not None:
+        return "it contains a user name or password, which would be shown and kept"
+    return None if parts.path.strip("/") else "it names no file"

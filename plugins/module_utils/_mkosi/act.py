@@ -18,7 +18,7 @@ import typing as t
 
 from .._core import files
 from .._core.plan import Failure, Step
-from .._images import act, seen, sources, wanted
+from .._images import act, formats, seen, wanted
 from .._images import model as images_model
 from .._systemd import machined
 from . import build as mkosi_build
@@ -97,7 +97,7 @@ def _configuration(
         sections,
         mkosi.number,
         machine=platform.machine(),
-        compression="zstd" if sources.reads_zstd(machined.systemd_version()) else "gz",
+        compression="zstd" if formats.reads_zstd(machined.systemd_version()) else "gz",
         own_repart=bool(request.contents.repart),
         qcow2=request.qcow2,
     )
@@ -347,7 +347,7 @@ def _import(step: Step) -> None:
         arguments["source"] = dataclasses.replace(
             arguments["source"],
             file=path,
-            compression=sources.by_name(path)[1],
+            compression=formats.by_name(path)[1],
             size=None if os.path.isdir(path) else os.path.getsize(path),
         )
         act.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))

@@ -77,3 +77,9 @@ def test_the_files_of_others_are_left_alone() -> None:
 def test_a_directory_is_no_disk() -> None:
     with pytest.raises(Failure, match="can be exported as tar only"):
         plan(seen(), Wanted("web", "/srv/web.raw", format="raw"))
+
+
+def test_a_compression_whose_program_is_not_there_is_refused() -> None:
+    with pytest.raises(Failure, match="zstd is not installed on this host"):
+        plan(seen(zstd=False), Wanted("web", "/srv/web.tar.zst"))
+    assert plan(seen(zstd=False), Wanted("web", "/srv/web.tar.xz"))

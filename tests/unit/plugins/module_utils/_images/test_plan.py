@@ -120,6 +120,12 @@ def test_an_image_that_a_machine_runs_from_is_left_alone(entry: Wanted) -> None:
         plan(seen, [entry])
 
 
+def test_what_this_host_cannot_unpack_is_refused() -> None:
+    seen = host(sources={"web": source(compression="zst")}, zstd=False)
+    with pytest.raises(Failure, match="the program zstd is not installed"):
+        plan(seen, [Wanted("web", url=URL)])
+
+
 def test_a_limit_needs_a_subvolume() -> None:
     with pytest.raises(Failure, match="its type is directory"):
         plan(host(image("web", kind="directory")), [Wanted("web", limit=1)])

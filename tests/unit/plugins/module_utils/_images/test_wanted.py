@@ -7,16 +7,21 @@ import dataclasses
 import typing as t
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._images.wanted import (
     NO_LIMIT,
     Wanted,
+    check_url,
+    literal_checksum,
     size_of,
     wanted,
 )
 
 URL = "https://images.example.org/trixie.tar.xz"
+ONE = "1" * 64
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,55 @@ def test_sizes_are_read_as_systemd_spells_them(text: str, size: int) -> None:
 def test_every_argument_of_the_module_is_known_to_the_plan() -> None:
     known = {field.name for field in dataclasses.fields(Wanted)}
     assert {"url", "path", "clone_from", "rename_from", "read_only", "limit"} <= known
+
+
+@pytest.mark.parametrize("text", ["", ONE, f"md5:{ONE}", f"sha256:{ONE}0", f"sha256: {ONE}"])
+def test_a_literal_checksum_has_one_form(text: str) -> None:
+    with pytest.raises(Failure, match="expected sha256: and 64"):
+        literal_checksum(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/a.tar",
+        "https://example.org:8443/b/a.tar.xz?token=1",
+        "file:///srv/a.tar",
+        "file://localhost/srv/a.tar",
+        "http://[2001:db8::1]/a.tar",
+    ],
+)
+def test_plain_urls_are_taken(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/srv/a.tar",
+        "ftp://example.org/a.tar",
+        "data:text/plain,a",
+        "http:///a.tar",
+        "http://example.org",
+        "http://example.org:99999/a.tar",
+        "http://me@example.org/a.tar",
+        "http://me:secret@example.org/a.tar",
+        "http://example.org/a b.tar",
+        "http://example.org/a\n.tar",
+        "file://other/srv/a.tar",
+        "http://[/a.tar",
+    ],
+)
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(Failure, match="Expected http"):
+        check_url(url)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    try:
+        check_url(text)
+    except Failure:
+        return
+    assert text.lower().startswith(("http://", "https://", "file:/"))
