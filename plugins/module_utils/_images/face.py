@@ -14,7 +14,7 @@ from .._core import module as core_module
 from .._core.plan import Failure
 from .._systemd import machined
 from .._systemd.image_classes import CLASSES, MACHINE, key_of
-from . import act, wanted
+from . import act, drift, wanted
 from . import plan as images_plan
 from . import seen as images_seen
 from .model import Snapshot
@@ -84,7 +84,7 @@ def converge(
 
 
 def _drift(image: wanted.Wanted, seen: Snapshot) -> t.Optional[str]:
-    return images_plan.drift(image, seen) if image.key in seen.images else None
+    return drift.drift(image, seen) if image.key in seen.images else None
 
 
 def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -4,8 +4,7 @@
 
 """What is to be done so that the images of a host are as they are wanted.
 
-Private to the collection. Pure: from what was seen and what is wanted to a plan. C(_images.seen)
-looks and acts.
+Private to the collection. Pure: from what was seen and what is wanted to a plan.
 """
 
 from __future__ import annotations
@@ -16,69 +15,9 @@ from .._core.plan import Failure, Plan, Step, ordered
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
 from . import formats
-from .model import Pieces, Provenance, Snapshot, Source
+from .drift import drift
+from .model import Pieces, Snapshot, Source
 from .wanted import NO_LIMIT, Wanted, check_all
-
-# --- drift ----------------------------------------------------------------------------------
-
-
-def drift(
-    image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str] = frozenset()
-) -> t.Optional[str]:
-    """Why an image that is there is not what its source would give now; nothing when it is.
-
-    O(renewed) are the images that the same plan makes anew.
-    """
-    if image.clone_from is None and image.url is None and image.path is None:
-        return None
-    record = seen.records.get(image.key)
-    if record is None:
-        return "nothing is known of where it came from"
-    if image.clone_from is not None:
-        if image.parent in renewed:
-            return f"{image.clone_from}, which it was cloned from, is replaced"
-        return _drift_of_clone(image, record, seen)
-    source = seen.sources.get(image.key)
-    if source is None:
-        return None  # it could not be looked at; C(problems) says why
-    if source.checksum and source.checksum == record.checksum:
-        return None  # wherever it lies now
-    if (record.kind, record.source) != (source.kind, source.location):
-        return f"it came from {record.source} ({record.kind})"
-    return _drift_of_source(source, record)
-
-
-def _drift_of_clone(image: Wanted, record: Provenance, seen: Snapshot) -> t.Optional[str]:
-    if record.kind != "clone":
-        return f"it came from {record.source} ({record.kind})"
-    identity = seen.identities.get(image.parent or "")
-    if identity is None or record.parent == identity:
-        return None
-    if record.source != image.clone_from:
-        return f"it was cloned from {record.source}"
-    return f"{image.clone_from} has been replaced since it was cloned"
-
-
-def _drift_of_source(source: Source, record: Provenance) -> t.Optional[str]:
-    """Compare the most telling thing that both know; another size is another file in any case."""
-    if source.digest is not None:
-        return None if source.digest == record.digest else "it was built anew since"
-    if source.checksum and record.checksum:
-        return f"its source has {source.checksum} now, and had {record.checksum}"
-    for what, now, then in (
-        ("size", source.size, record.size),
-        ("ETag", source.etag, record.etag),
-        ("time of change", source.last_modified, record.last_modified),
-    ):
-        if now is not None and then is not None:
-            if now != then:
-                return f"its source was changed since ({what})"
-            if what != "size":
-                return None
-    return None
-
-
-# --- the plan -------------------------------------------------------------------------------
 
 
 def plan(seen: Snapshot, images: t.Sequence[Wanted], *, expected: t.Collection[str] = ()) -> Plan:
@@ -118,11 +57,9 @@ def _parents_first(images: t.Sequence[Wanted]) -> list[Wanted]:
 
 
 def _sweep(key: str, seen: Snapshot) -> list[Step]:
-    return [sweep_step(key)] if key in seen.leftovers else []
-
-
-def sweep_step(key: str) -> Step:
-    return Step("clear leftovers of image", key, before={"leftovers": "a cut-off run's"})
+    if key not in seen.leftovers:
+        return []
+    return [Step("clear leftovers of image", key, before={"leftovers": "a cut-off run's"})]
 
 
 def _after_sweep(key: str) -> frozenset[str]:
@@ -204,28 +141,15 @@ def _shown(source: Source) -> dict[str, t.Any]:
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def clone_step(
-    parent: str,
-    name: str,
-    *,
-    read_only: bool = False,
-    needs: t.AbstractSet[str] = frozenset(),
-) -> Step:
-    """The step that clones an image, for other plans as well; by their keys."""
+def _clone(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
+    parent, read_only = _parent(image, seen, renewed), bool(image.read_only)
     return Step(
         "clone image",
-        name,
+        image.key,
         {"parent": parent, "read_only": read_only},
         before={"state": "absent"},
         after={"state": "present", "source": parent, "read_only": read_only},
-        needs=frozenset(needs) | _after_sweep(name),
-    )
-
-
-def _clone(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
-    parent = _parent(image, seen, renewed)
-    return clone_step(
-        parent, image.key, read_only=bool(image.read_only), needs=_parent_steps(parent)
+        needs=_parent_steps(parent) | _after_sweep(image.key),
     )
 
 

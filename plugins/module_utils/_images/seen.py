@@ -27,7 +27,6 @@ from .wanted import Wanted
 # The plan's own part, so that other rooms need to know only this one.
 wanted = images_wanted.wanted
 plan = images_plan.plan
-clone_step = images_plan.clone_step
 
 SYSTEM_DIRECTORY = "/etc/systemd/system"
 MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")

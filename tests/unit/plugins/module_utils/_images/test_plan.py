@@ -16,6 +16,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
     Step,
     describe,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._images.drift import drift
 from ansible_collections.nspawn.machined.plugins.module_utils._images.model import (
     Pieces,
     Provenance,
@@ -23,7 +24,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images.model impo
     Source,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._images.plan import (
-    drift,
     plan,
     to_upload,
     warnings,
@@ -373,18 +373,6 @@ def test_a_clone_is_of_the_class_of_its_parent() -> None:
         plan(mixed(image("web"), other("web", "sysext")), entries[:1])
 
 
-def test_a_clone_drifts_when_the_parent_of_its_class_is_replaced() -> None:
-    origin = Provenance("clone", "web", 0.0, parent="inode:9:1", identity="s")
-    seen = mixed(
-        image("web"),
-        other("web", "portable"),
-        other("copy", "portable"),
-        records={"portable/copy": origin},
-    )
-    entry = Wanted("copy", image_class="portable", clone_from="web")
-    assert drift(entry, seen) == "web has been replaced since it was cloned"
-
-
 @pytest.mark.parametrize(("version", "allowed"), [(252, False), (253, False), (254, True)])
 def test_a_class_that_the_host_does_not_know_yet_is_refused(version: int, allowed: bool) -> None:
     seen = dataclasses.replace(mixed(sources={"confext/web": source()}), version=version)
@@ -465,32 +453,7 @@ def test_an_image_of_the_vendor_is_not_touched(fields: dict[str, t.Any]) -> None
         plan(seen, [Wanted("web", image_class="confext", **fields)])
 
 
-# --- drift ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("now", "then", "reason"),
-    [
-        ({}, {}, None),
-        ({"etag": '"2"'}, {}, "ETag"),
-        ({"etag": None, "last_modified": "tuesday"}, {"last_modified": "monday"}, "time of"),
-        ({"etag": None, "last_modified": None, "size": 5}, {}, "size"),
-        ({"etag": None, "size": 5}, {"last_modified": "monday"}, "size"),
-        ({"etag": None, "last_modified": None, "size": None}, {}, None),
-        ({"checksum": "sha256:" + "1" * 64, "etag": '"2"'}, {}, None),
-        ({"checksum": "sha256:" + "2" * 64}, {}, "has sha256:2"),
-        ({"location": "https://other.example.org/a.tar"}, {}, "it came from https://images"),
-        ({"digest": "b"}, {"digest": "a"}, "built anew"),
-        ({"digest": "a", "etag": '"2"'}, {"digest": "a"}, None),
-    ],
-)
-def test_drift_is_told_by_the_most_telling_thing_that_both_know(
-    now: dict[str, t.Any], then: dict[str, t.Any], reason: str | None
-) -> None:
-    seen = host(image("a"), records={"a": record(**then)}, sources={"a": source(**now)})
-    found = drift(Wanted("a", url=URL), seen)
-    assert (found is None) == (reason is None)
-    assert reason is None or reason in (found or "")
+# --- what is told ---------------------------------------------------------------------------
 
 
 def test_drift_is_a_warning_when_the_image_is_left_as_it_is() -> None:
@@ -508,12 +471,6 @@ def test_a_clone_of_what_was_replaced_is_told_without_a_warning() -> None:
     entry = Wanted("web", clone_from="trixie")
     assert drift(entry, seen) == "trixie has been replaced since it was cloned"
     assert warnings(seen, [entry], ()) == []
-
-
-def test_the_same_bytes_from_elsewhere_are_no_drift() -> None:
-    moved = source(kind="upload", location="/home/else/a.tar", checksum=record().checksum)
-    seen = host(image("web"), records={"web": record()}, sources={"web": moved})
-    assert drift(Wanted("web", path="/home/else/a.tar"), seen) is None
 
 
 def test_what_is_not_verified_is_a_warning() -> None:
