@@ -22,7 +22,7 @@ from .._core import run, trees
 from .._core.plan import Failure, Step
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
-from . import keepers, provenance, seen, transfer
+from . import keepers, locks, provenance, seen, staging, transfer
 from .keepers import REMOVE_TIMEOUT, call
 from .model import Pieces, Provenance, Source
 
@@ -43,7 +43,7 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
     record = Provenance(
         kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(path)
     )
-    with transfer.locked(name):
+    with locks.locked(name):
         provenance.begin(name, record)
         call("CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT)
         made = os.path.join(
@@ -54,7 +54,7 @@ def clone(parent: str, name: str, *, read_only: bool = False) -> None:
 
 def was_cut_off(name: str) -> bool:
     """Whether a run was killed while it made an image of this name; one that lives has the lock."""
-    with transfer.locked(name):
+    with locks.locked(name):
         return provenance.begun(name) is not None
 
 
@@ -91,14 +91,14 @@ def _is_being_cloned(name: str) -> bool:
 def remove(key: str) -> None:
     """Remove an image with its settings and the record of where it came from."""
     kind, name = image_classes.split(key)
-    with transfer.locked(key):
+    with locks.locked(key):
         keepers.of(kind).remove(name)
         provenance.forget(key)
 
 
 def rename(old: str, new: str) -> None:
     """Rename an image; its settings, drop-ins, enablement and record go along."""
-    with transfer.locked(new), transfer.locked(old):
+    with locks.locked(new), locks.locked(old):
         pieces = seen.pieces_of(old)
         call("RenameImage", "ss", old, new)
         _take_along(old, new, pieces)
@@ -147,8 +147,8 @@ def _set_limit(name: str, limit: int) -> None:
 def clear(key: str) -> None:
     """Remove what a killed run left of an image that it was making or removing."""
     kind, name = image_classes.split(key)
-    with transfer.locked(key):
-        transfer.sweep(key, kind.root)
+    with locks.locked(key):
+        staging.sweep(key, kind.root)
         keepers.of(kind).clear(name)
         begun = provenance.begun(key)
         if begun and not begun.identity:
@@ -214,7 +214,7 @@ def make(
     again is stopped only when everything is ready.
     """
     root = os.path.dirname(old) if old else image_classes.split(key)[0].root
-    with transfer.stage(key, root) as place:
+    with staging.stage(key, root) as place:
         made, found = transfer.make(source, place, version, timeout)
         record = Provenance(
             kind=found.kind,
@@ -232,7 +232,7 @@ def make(
         )
         provenance.begin(key, record)
         with _stopped(key, record.owed.get("start")):
-            transfer.publish(made, place, old)
+            staging.publish(made, place, old)
             _finish(key, record)
 
 

@@ -24,7 +24,7 @@ from .._settings import nspawn_file
 from .._systemd import bus, machined
 from .._systemd.image_classes import MACHINE, PORTABLE, ImageClass
 from .._systemd.machined import Image
-from . import provenance, transfer
+from . import provenance, staging, transfer
 
 REMOVE_TIMEOUT = 600
 # Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
@@ -89,7 +89,7 @@ class _Machined:
     """Images of machines, through machined."""
 
     kind = MACHINE
-    unfinished: tuple[str, ...] = (transfer.STAGING, REMOVED_PREFIX)
+    unfinished: tuple[str, ...] = (staging.PREFIX, REMOVED_PREFIX)
 
     def images(self) -> dict[str, Image]:
         return machined.images()
@@ -182,7 +182,7 @@ def _is_subvolume(path: str) -> bool:
 class _Directories:
     """Images of a class that machined does not know."""
 
-    unfinished: tuple[str, ...] = (transfer.STAGING,)
+    unfinished: tuple[str, ...] = (staging.PREFIX,)
 
     def __init__(self, kind: ImageClass) -> None:
         self.kind = kind
@@ -242,7 +242,7 @@ class _Directories:
 
     def remove(self, name: str) -> None:
         image = self._present(name)
-        aside = transfer.staging_of(self.kind.key(name), self.kind.root)
+        aside = staging.directory_of(self.kind.key(name), self.kind.root)
         # What is under a name that systemd does not take for an image may go slowly.
         trees.make_writable(image.path)
         os.makedirs(aside, mode=0o700, exist_ok=True)
@@ -250,7 +250,7 @@ class _Directories:
         self.clear(name)
 
     def clear(self, name: str) -> None:
-        transfer.sweep(self.kind.key(name), self.kind.root)
+        staging.sweep(self.kind.key(name), self.kind.root)
 
     def set_read_only(self, name: str, wanted: bool) -> None:
         image = self._present(name)

@@ -17,7 +17,7 @@ from .._core import run
 from .._core.plan import Failure
 from .._systemd import bus, image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import keepers, provenance, prune, transfer
+from . import keepers, locks, provenance, prune
 from . import plan as images_plan
 from . import sources as images_sources
 from . import wanted as images_wanted
@@ -190,7 +190,7 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
     }
     finished = provenance.names(kind)
     said = {key for key in finished if not finished[key] or key not in there}
-    return frozenset(key for key in hidden | said if not transfer.is_locked(key))
+    return frozenset(key for key in hidden | said if not locks.is_locked(key))
 
 
 def _look_at_sources(

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Making images: unpacked out of sight, verified, then put in place at once.
+"""Making images of their sources: unpacked out of sight, and verified.
 
 Private to the collection. systemd-import does the unpacking, the program that importd itself
 starts. importd is left out of it, because it
@@ -10,20 +10,14 @@ starts. importd is left out of it, because it
   - never announces the end of a transfer when it dies itself,
   - turns on the quotas of the whole btrfs,
   - keeps a second, hidden copy of what it pulls and stumbles over it at the next pull.
-
-An image is made in C(/var/lib/machines/.#nspawn-machined.NAME/), or beside the other images of its
-class. systemd does not take names that begin with C(.#) for images, and at the next boot removes
-those among the machines.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import ctypes
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import http.client
 import io
@@ -33,15 +27,12 @@ import threading
 import time
 import typing as t
 
-from .._core import progress, run, trees
+from .._core import progress, run
 from .._core.plan import Failure
-from .._systemd import image_classes
 from . import formats, sources
 from .model import Source
+from .staging import Stage
 
-STAGING = ".#nspawn-machined."
-LOCKS = "/run/nspawn.machined/locks"
-LOCK_PATIENCE = 60
 CHUNK = 1 << 18
 # So little is left on a full disk: less than a file system needs for itself.
 NO_ROOM = 1 << 20
@@ -49,12 +40,6 @@ LOOK_INTERVAL = 0.05
 
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
-
-# From linux/fs.h.
-_RENAME_NOREPLACE = 1
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
-
 
 Stream = t.Union[io.BufferedReader, http.client.HTTPResponse]
 
@@ -76,101 +61,6 @@ class Deadline:
                 "give it more time with timeout"
             )
         return left
-
-
-# --- staging --------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A place out of sight where one image is made."""
-
-    key: str
-    root: str
-    lock: int
-
-    @property
-    def name(self) -> str:
-        return image_classes.split(self.key)[1]
-
-    @property
-    def directory(self) -> str:
-        return staging_of(self.key, self.root)
-
-
-def staging_of(key: str, root: str) -> str:
-    return os.path.join(root, f"{STAGING}{image_classes.split(key)[1]}")
-
-
-@contextlib.contextmanager
-def stage(key: str, root: str) -> t.Iterator[Stage]:
-    """An empty place for an image, taken away again in the end, whatever happened."""
-    with locked(key) as lock:
-        place = Stage(key, root, lock)
-        trees.remove(place.directory)
-        # As importd makes it: what is setuid in an image is not for the users of the host.
-        os.makedirs(root, mode=0o700, exist_ok=True)
-        os.mkdir(place.directory, mode=0o700)
-        try:
-            yield place
-        finally:
-            sweep(key, root)
-
-
-def sweep(key: str, root: str) -> None:
-    """Remove what is or was being made for an image."""
-    trees.remove(staging_of(key, root))
-
-
-@contextlib.contextmanager
-def locked(key: str, patience: float = LOCK_PATIENCE) -> t.Iterator[int]:
-    """Be the only one who works on an image.
-
-    The programs that we start inherit the lock. When the module is killed and they live on, the
-    next run waits for their end instead of clearing away what they write.
-    """
-    path = _lock_of(key)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        end = time.monotonic() + patience
-        while not _try_lock(descriptor):
-            if time.monotonic() > end:
-                raise Failure(
-                    f"image {key}: another run has been working on it for {patience:g} s. "
-                    "Wait for it to end, or end it"
-                )
-            time.sleep(0.1)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _lock_of(key: str) -> str:
-    kind, name = image_classes.split(key)
-    return os.path.join(f"{LOCKS}{kind.mark}", name)
-
-
-def is_locked(key: str) -> bool:
-    try:
-        descriptor = os.open(_lock_of(key), os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _try_lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-# --- making ---------------------------------------------------------------------------------
 
 
 def make(source: Source, place: Stage, version: int, timeout: float) -> tuple[str, Source]:
@@ -308,38 +198,12 @@ def _stream(
     meter: progress.Meter,
 ) -> Source:
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
-    convert = source.compression == "zst" and not formats.reads_zstd(version)
     with contextlib.ExitStack() as stack:
         stream, source = _opened(source, stack, deadline)
         meter.total = source.size
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
         read, write = os.pipe()
-        consumers = []
-        if convert:
-            unpacked, into = os.pipe()
-            argv = ["zstd", "-dcq"]
-            consumers.append(
-                pool.submit(
-                    run.run,
-                    argv,
-                    stdin=read,
-                    stdout=into,
-                    timeout=deadline.left(),
-                    keep=[place.lock],
-                )
-            )
-            read = unpacked
-        consumers.append(
-            pool.submit(
-                _systemd_import,
-                [source.format, "-", _STAGED],
-                "import",
-                source.location,
-                place,
-                deadline,
-                read,
-            )
-        )
+        consumers = _consumers(source, place, version, deadline, read, pool)
         try:
             checksum = _pump(source, stream, write, deadline, meter)
         except BrokenPipeError:
@@ -357,6 +221,44 @@ def _stream(
             "kept; check the source, or the checksum if the source was changed on purpose"
         )
     return dataclasses.replace(source, checksum=checksum)
+
+
+def _consumers(
+    source: Source,
+    place: Stage,
+    version: int,
+    deadline: Deadline,
+    read: int,
+    pool: concurrent.futures.Executor,
+) -> list[concurrent.futures.Future[run.Result]]:
+    """Start what makes an image of the bytes that come through a pipe."""
+    consumers = []
+    if source.compression == "zst" and not formats.reads_zstd(version):
+        unpacked, into = os.pipe()
+        argv = ["zstd", "-dcq"]
+        consumers.append(
+            pool.submit(
+                run.run,
+                argv,
+                stdin=read,
+                stdout=into,
+                timeout=deadline.left(),
+                keep=[place.lock],
+            )
+        )
+        read = unpacked
+    consumers.append(
+        pool.submit(
+            _systemd_import,
+            [source.format, "-", _STAGED],
+            "import",
+            source.location,
+            place,
+            deadline,
+            read,
+        )
+    )
+    return consumers
 
 
 def _opened(
@@ -416,51 +318,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-# --- putting in place -----------------------------------------------------------------------
-
-
-def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
-    """Give a finished image its name, at once; return its path.
-
-    O(old) is the image that it replaces. It lies in the staging place afterwards and goes with it.
-    """
-    suffix = ".raw" if made.endswith(".raw") else ""
-    final = os.path.join(place.root, place.name + suffix)
-    if old is None:
-        try:
-            _rename(made, final, _RENAME_NOREPLACE)
-        except FileExistsError:
-            raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
-        return final
-    trees.make_writable(old)
-    if old == final:
-        _exchange(made, final, os.path.join(place.directory, "old"))
-    else:
-        # Of another type, so under another path: for a moment there are both, never none.
-        _rename(made, final, _RENAME_NOREPLACE)
-        os.rename(old, os.path.join(place.directory, "old"))
-    return final
-
-
-def _exchange(made: str, final: str, aside: str) -> None:
-    try:
-        _rename(made, final, _RENAME_EXCHANGE)
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EINVAL):
-            raise
-        # A file system that cannot exchange: the name is gone for an instant.
-        os.rename(final, aside)
-        os.rename(made, final)
-
-
-def _rename(old: str, new: str, flags: int) -> None:
-    """rename(2) with its flags, which Python does not offer."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    arguments = (_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flags))
-    if not hasattr(libc, "renameat2"):
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), old, None, new)
-    if libc.renameat2(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), old, None, new)

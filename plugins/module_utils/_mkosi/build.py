@@ -24,7 +24,7 @@ import typing as t
 from .._core import progress, trees
 from .._core import run as core_run
 from .._core.plan import Failure
-from .._images import transfer
+from .._images import locks
 from . import host, table
 
 STAGE = ".#nspawn-machined-mkosi"
@@ -81,7 +81,7 @@ def unit_of(directory: str) -> str:
 
 
 def lock_of(directory: str) -> t.ContextManager[int]:
-    return transfer.locked(f"mkosi-{host.identity(directory)}")
+    return locks.locked(f"mkosi-{host.identity(directory)}")
 
 
 # --- leftovers ------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _detach_loops(stage: str) -> None:
 def run(build: Build) -> list[str]:
     """Build, convert and put in place; return what came out of it."""
     # Two mkosi must not run at once: one copies the other's package cache while it changes.
-    with transfer.locked("mkosi", patience=build.timeout):
+    with locks.locked("mkosi", patience=build.timeout):
         end(ANY_UNIT)
         try:
             with progress.Phases("building", build.directory) as phases:

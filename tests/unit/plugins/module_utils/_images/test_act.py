@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._images import (
     act,
+    locks,
     provenance,
-    transfer,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 
@@ -65,7 +65,7 @@ def test_a_run_that_was_killed_while_it_made_an_image_is_known_by_what_it_had_be
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(provenance, "DIRECTORY", str(tmp_path / "records"))
-    monkeypatch.setattr(transfer, "LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setattr(locks, "LOCKS", str(tmp_path / "locks"))
     assert not act.was_cut_off("web")
     record = Provenance(kind="clone", source="trixie", imported=0)
     provenance.begin("web", record)

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Places out of sight where images are made, and how one gets its name at once.
+
+Private to the collection. The place of an image is C(/var/lib/machines/.#nspawn-machined.NAME/), or
+lies beside the other images of its class. systemd does not take names that begin with C(.#) for
+images, and at the next boot removes those among the machines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import errno
+import os
+import typing as t
+
+from .._core import trees
+from .._core.plan import Failure
+from .._systemd import image_classes
+from . import locks
+
+PREFIX = ".#nspawn-machined."
+
+# From linux/fs.h.
+_RENAME_NOREPLACE = 1
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A place out of sight where one image is made."""
+
+    key: str
+    root: str
+    lock: int
+
+    @property
+    def name(self) -> str:
+        return image_classes.split(self.key)[1]
+
+    @property
+    def directory(self) -> str:
+        return directory_of(self.key, self.root)
+
+
+def directory_of(key: str, root: str) -> str:
+    return os.path.join(root, f"{PREFIX}{image_classes.split(key)[1]}")
+
+
+@contextlib.contextmanager
+def stage(key: str, root: str) -> t.Iterator[Stage]:
+    """An empty place for an image, taken away again in the end, whatever happened."""
+    with locks.locked(key) as lock:
+        place = Stage(key, root, lock)
+        trees.remove(place.directory)
+        # As importd makes it: what is setuid in an image is not for the users of the host.
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        os.mkdir(place.directory, mode=0o700)
+        try:
+            yield place
+        finally:
+            sweep(key, root)
+
+
+def sweep(key: str, root: str) -> None:
+    """Remove what is or was being made for an image."""
+    trees.remove(directory_of(key, root))
+
+
+def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
+    """Give a finished image its name, at once; return its path.
+
+    O(old) is the image that it replaces. It lies in the staging place afterwards and goes with it.
+    """
+    suffix = ".raw" if made.endswith(".raw") else ""
+    final = os.path.join(place.root, place.name + suffix)
+    if old is None:
+        try:
+            _rename(made, final, _RENAME_NOREPLACE)
+        except FileExistsError:
+            raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
+        return final
+    trees.make_writable(old)
+    if old == final:
+        _exchange(made, final, os.path.join(place.directory, "old"))
+    else:
+        # Of another type, so under another path: for a moment there are both, never none.
+        _rename(made, final, _RENAME_NOREPLACE)
+        os.rename(old, os.path.join(place.directory, "old"))
+    return final
+
+
+def _exchange(made: str, final: str, aside: str) -> None:
+    try:
+        _rename(made, final, _RENAME_EXCHANGE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EINVAL):
+            raise
+        # A file system that cannot exchange: the name is gone for an instant.
+        os.rename(final, aside)
+        os.rename(made, final)
+
+
+def _rename(old: str, new: str, flags: int) -> None:
+    """rename(2) with its flags, which Python does not offer."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    arguments = (_AT_FDCWD, os.fsencode(old), _AT_FDCWD, os.fsencode(new), ctypes.c_uint(flags))
+    if not hasattr(libc, "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), old, None, new)
+    if libc.renameat2(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), old, None, new)
