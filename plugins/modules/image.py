@@ -315,7 +315,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
 from ..module_utils._images import face
 
 
@@ -325,14 +324,7 @@ def main() -> t.NoReturn:
         mutually_exclusive=[face.SOURCES],
         supports_check_mode=True,
     )
-
-    def body() -> dict[str, t.Any]:
-        result = face.converge(module, [module.params])
-        for image in result.pop("images", []):
-            result.update(image=image["image"], drift=image["drift"])
-        return result
-
-    core_module.run(module, body)
+    face.converge_image(module)
 
 
 if __name__ == "__main__":

@@ -121,47 +121,22 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._images import exports
+from ..module_utils._images import face
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "dest": {"type": "path", "required": True},
+    "format": {"type": "str", "choices": face.EXPORT_FORMATS, "default": "auto"},
+    "compression": {"type": "str", "choices": face.EXPORT_COMPRESSIONS, "default": "auto"},
+    "checksum_file": {"type": "bool", "default": False},
+    "update": {"type": "bool", "default": False},
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": 1800},
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "dest": {"type": "path", "required": True},
-            "format": {"type": "str", "choices": list(exports.FORMATS), "default": "auto"},
-            "compression": {
-                "type": "str",
-                "choices": list(exports.COMPRESSIONS),
-                "default": "auto",
-            },
-            "checksum_file": {"type": "bool", "default": False},
-            "update": {"type": "bool", "default": False},
-            "force": {"type": "bool", "default": False},
-            "timeout": {"type": "float", "default": 1800},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> dict[str, t.Any]:
-        wanted = exports.Wanted(**module.params)
-        exports.check(wanted)
-        seen = exports.snapshot(wanted)
-        plan = exports.plan(seen, wanted)
-        if plan and seen.running and seen.image and seen.image.type == "directory":
-            module.warn(
-                f"image {wanted.name} is a directory that a machine is running from; the file may "
-                "hold some of its files as they were before others"
-            )
-        exported = any(step.verb == "export image" for step in plan)
-        drift = None if exported and not module.check_mode else exports.drift(seen, wanted)
-        result = core_module.converge(
-            module, plan, exports.VERBS, facts=lambda: exports.record_of(wanted.dest)
-        )
-        return {**result, "dest": wanted.dest, "drift": drift}
-
-    core_module.run(module, body)
+    face.export(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

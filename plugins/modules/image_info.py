@@ -181,25 +181,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._images import seen
-from ..module_utils._systemd.image_classes import CLASSES, MACHINE
+from ..module_utils._images import face
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "list", "elements": "str"},
+    "class": face.IMAGE_CLASS,
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "list", "elements": "str"},
-            "class": {"type": "str", "choices": list(CLASSES), "default": MACHINE.name},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> dict[str, t.Any]:
-        kind = CLASSES[module.params["class"]]
-        return {"changed": False, "images": seen.inspect(module.params["name"], kind)}
-
-    core_module.run(module, body)
+    face.inspect(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -79,29 +79,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._images import keys
+from ..module_utils._images import face
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "exclusive": {"type": "bool", "default": False},
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "exclusive": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> dict[str, t.Any]:
-        wanted = keys.wanted(
-            module.params["keys"], module.params["state"], module.params["exclusive"]
-        )
-        plan = keys.plan(keys.snapshot(), wanted)
-        result = core_module.converge(module, plan, keys.VERBS)
-        return {**result, "fingerprints": [key.fingerprint for key in wanted.keys]}
-
-    core_module.run(module, body)
+    face.converge_keys(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

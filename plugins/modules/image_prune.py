@@ -103,39 +103,20 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._images import act, prune, seen
+from ..module_utils._images import face
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "patterns": {"type": "list", "elements": "str", "default": ["*"]},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "int"},
+    "older_than": {"type": "str"},
+    "strangers": {"type": "bool", "default": False},
+    "downloads": {"type": "bool", "default": False},
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "patterns": {"type": "list", "elements": "str", "default": ["*"]},
-            "exclude": {"type": "list", "elements": "str", "default": []},
-            "keep": {"type": "int"},
-            "older_than": {"type": "str"},
-            "strangers": {"type": "bool", "default": False},
-            "downloads": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> dict[str, t.Any]:
-        a = module.params
-        wanted = prune.Wanted(
-            patterns=tuple(a["patterns"]),
-            exclude=tuple(a["exclude"]),
-            keep=a["keep"],
-            older_than=prune.duration(a["older_than"]) if a["older_than"] else None,
-            strangers=a["strangers"],
-            downloads=a["downloads"],
-        )
-        prune.check(wanted)
-        plan, kept = prune.plan(seen.prune_snapshot(), wanted)
-        result = core_module.converge(module, plan, act.VERBS)
-        return {**result, "removed": [step.subject for step in plan], "kept": kept}
-
-    core_module.run(module, body)
+    face.prune(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -294,29 +294,22 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
 from ..module_utils._images import face
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "images": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": face.ARGUMENTS,
+        "mutually_exclusive": [face.SOURCES],
+    },
+    "images_expected": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "images": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": face.ARGUMENTS,
-                "mutually_exclusive": [face.SOURCES],
-            },
-            "images_expected": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    parameters = module.params
-    core_module.run(
-        module,
-        lambda: face.converge(module, parameters["images"], expected=parameters["images_expected"]),
-    )
+    face.converge_images(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ import time
 import typing as t
 
 from .._core import run, trees
-from .._core.plan import Failure, Step
+from .._core.plan import Failure, Step, Verbs
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
 from . import keepers, locks, provenance, seen, staging, transfer
-from .keepers import REMOVE_TIMEOUT, call
+from .keepers import call
 from .model import Pieces, Provenance, Source
 
 CLONE_TIMEOUT = 600
@@ -306,7 +306,7 @@ def _as_source(key: str) -> tuple[Source, str]:
     return source, provenance.identity_of(image.path)
 
 
-VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
+VERBS: Verbs = {
     "clear leftovers of image": lambda s: clear(s.subject),
     "pull image": _make,
     "import image": _make,
@@ -317,7 +317,6 @@ VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
         s.arguments["old"], s.subject, s.arguments["pieces"]
     ),
     "remove image": lambda s: remove(s.subject),
-    "remove hidden image": lambda s: call("RemoveImage", "s", s.subject, timeout=REMOVE_TIMEOUT),
     "limit image": lambda s: _set_limit(s.subject, s.arguments["limit"]),
     "make read-only image": lambda s: _set_read_only(s.subject, True),
     "make writable image": lambda s: _set_read_only(s.subject, False),

@@ -21,7 +21,7 @@ import struct
 import typing as t
 
 from .._core import files, memory, progress, run
-from .._core.plan import Failure, Plan, Step
+from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
 from . import formats, provenance, sources, transfer
 
@@ -37,6 +37,9 @@ _SUBVOL_INFO_SIZE = 504
 _SUBVOL_INFO_CTRANSID = struct.Struct("=Q256sQQQQ48sQ")
 
 
+# --- what is wanted -------------------------------------------------------------------------
+
+
 @dataclasses.dataclass(frozen=True)
 class Wanted:
     """One file that an image shall be exported to."""
@@ -49,6 +52,27 @@ class Wanted:
     update: bool = False
     force: bool = False
     timeout: float = 1800
+
+
+def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
+    """From the arguments of the module C(image_export)."""
+    found = Wanted(**arguments)
+    check(found)
+    return found
+
+
+def check(wanted: Wanted) -> None:
+    machined.check_image_name(wanted.name)
+    if not wanted.dest.startswith("/"):
+        raise Failure(f"dest {wanted.dest!r} is not an absolute path")
+    if wanted.dest.endswith("/") or os.path.isdir(wanted.dest):
+        raise Failure(f"dest {wanted.dest} is a directory; expected the path of a file")
+    directory = os.path.dirname(wanted.dest)
+    if not os.path.isdir(directory):
+        raise Failure(f"dest {wanted.dest}: there is no directory {directory}")
+
+
+# --- what is seen ---------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,17 +90,6 @@ class Snapshot:
     """What we exported there last; nothing when another file is there now."""
     zstd: bool = True
     """The program that compresses with Zstandard is there."""
-
-
-def check(wanted: Wanted) -> None:
-    machined.check_image_name(wanted.name)
-    if not wanted.dest.startswith("/"):
-        raise Failure(f"dest {wanted.dest!r} is not an absolute path")
-    if wanted.dest.endswith("/") or os.path.isdir(wanted.dest):
-        raise Failure(f"dest {wanted.dest} is a directory; expected the path of a file")
-    directory = os.path.dirname(wanted.dest)
-    if not os.path.isdir(directory):
-        raise Failure(f"dest {wanted.dest}: there is no directory {directory}")
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
@@ -140,6 +153,7 @@ def settled(wanted: Wanted, image: machined.Image) -> tuple[str, str]:
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:
+    """Nothing to do when the file is of the image as it is, or nobody wants it anew."""
     if seen.image is None:
         raise Failure(f"there is no image {wanted.name} on this host to export")
     file_format, compression = settled(wanted, seen.image)
@@ -209,7 +223,7 @@ def _checksum_line(checksum: str, dest: str) -> str:
 # --- acting ---------------------------------------------------------------------------------
 
 
-def export(step: Step) -> None:
+def _export(step: Step) -> None:
     wanted: Wanted = step.arguments["wanted"]
     record = dict(step.arguments["record"])
     deadline = transfer.Deadline(wanted.timeout, f"exporting image {wanted.name}")
@@ -293,6 +307,35 @@ def _copy(
     return f"sha256:{digest.hexdigest()}"
 
 
+VERBS: Verbs = {
+    "export image": _export,
+    "write": lambda step: files.write(step.subject, step.arguments["text"]),
+}
+
+
+# --- telling --------------------------------------------------------------------------------
+
+
+def warnings(seen: Snapshot, wanted: Wanted, steps: Plan) -> list[str]:
+    """What the user should know beside what changed."""
+    if not (steps and seen.running and seen.image and seen.image.type == "directory"):
+        return []
+    said = (
+        f"image {wanted.name} is a directory that a machine is running from; the file may "
+        "hold some of its files as they were before others"
+    )
+    return [said]
+
+
+def tell(dest: str) -> dict[str, t.Any]:
+    """What is known of an export, as modules return it."""
+    record = (_load(dest) if os.path.lexists(dest) else None) or {}
+    return {key: record.get(key) for key in ("format", "compression", "checksum")}
+
+
+# --- what was exported before ---------------------------------------------------------------
+
+
 def _record_path(dest: str) -> str:
     name = hashlib.sha256(os.fsencode(os.path.realpath(dest))).hexdigest()[:32]
     return os.path.join(RECORDS, f"{name}.json")
@@ -310,15 +353,3 @@ def _load(dest: str) -> t.Optional[dict[str, t.Any]]:
 def _save(dest: str, record: t.Mapping[str, t.Any]) -> None:
     text = json.dumps({"dest": dest, **record}, indent=1, sort_keys=True)
     memory.write(_record_path(dest), text + "\n")
-
-
-VERBS: t.Mapping[str, t.Callable[[Step], None]] = {
-    "export image": export,
-    "write": lambda step: files.write(step.subject, step.arguments["text"]),
-}
-
-
-def record_of(dest: str) -> dict[str, t.Any]:
-    """What is known of an export, as modules return it."""
-    record = (_load(dest) if os.path.lexists(dest) else None) or {}
-    return {key: record.get(key) for key in ("format", "compression", "checksum")}

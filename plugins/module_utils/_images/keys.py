@@ -11,9 +11,11 @@ import os
 import tempfile
 import typing as t
 
-from .._core.plan import Plan, Step
+from .._core.plan import Plan, Step, Verbs
 from . import openpgp, verify
 from .openpgp import Key
+
+# --- what is wanted -------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,19 @@ class Wanted:
     exclusive: bool = False
 
 
+def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
+    """From the arguments of the module C(image_keys)."""
+    found = [
+        key
+        for number, text in enumerate(arguments["keys"], 1)
+        for key in openpgp.armored_keys(text, f"keys: number {number}")
+    ]
+    return Wanted(tuple(found), arguments["state"], arguments["exclusive"])
+
+
+# --- what is seen ---------------------------------------------------------------------------
+
+
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
     """The ring in /etc, which hides the vendor's, and the vendor's."""
@@ -34,16 +49,8 @@ class Snapshot:
     vendor: tuple[Key, ...] = ()
 
 
-def wanted(keys: t.Sequence[str], state: str, exclusive: bool) -> Wanted:
-    found = [
-        key
-        for number, text in enumerate(keys, 1)
-        for key in openpgp.armored_keys(text, f"keys: number {number}")
-    ]
-    return Wanted(tuple(found), state, exclusive)
-
-
 def snapshot() -> Snapshot:
+    """Read both rings."""
     own = [path for path in verify.KEYRINGS if path.startswith("/etc/")]
     # Every version up to 262 reads the name with .gpg, unless there is one with .pgp.
     path = next((path for path in own if os.path.exists(path)), own[-1])
@@ -59,14 +66,18 @@ def _read(path: str) -> t.Optional[tuple[Key, ...]]:
         return None
 
 
-def plan(seen: Snapshot, image_keys: Wanted) -> Plan:
+# --- the plan -------------------------------------------------------------------------------
+
+
+def plan(seen: Snapshot, wanted: Wanted) -> Plan:
+    """A ring that would be as the vendor's is none of ours."""
     ring = seen.vendor if seen.ring is None else seen.ring
-    if image_keys.state == "absent":
-        then = openpgp.without(ring, image_keys.keys)
-    elif image_keys.exclusive:
-        then = openpgp.merged([], image_keys.keys)
+    if wanted.state == "absent":
+        then = openpgp.without(ring, wanted.keys)
+    elif wanted.exclusive:
+        then = openpgp.merged([], wanted.keys)
     else:
-        then = openpgp.merged(ring, image_keys.keys)
+        then = openpgp.merged(ring, wanted.keys)
     now = None if seen.ring is None else list(seen.ring)
     if then == (list(seen.vendor) if now is None else now):
         return ()
@@ -80,6 +91,9 @@ def plan(seen: Snapshot, image_keys: Wanted) -> Plan:
             after={"keys": sorted(key.fingerprint for key in then)},
         ),
     )
+
+
+# --- acting ---------------------------------------------------------------------------------
 
 
 def _write(step: Step) -> None:
@@ -97,4 +111,4 @@ def _write(step: Step) -> None:
         raise
 
 
-VERBS = {"write": _write, "remove": lambda step: os.unlink(step.subject)}
+VERBS: Verbs = {"write": _write, "remove": lambda step: os.unlink(step.subject)}

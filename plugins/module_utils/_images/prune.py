@@ -2,21 +2,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Which images are old enough to go. Private to the collection; pure."""
+"""Which images are old enough to go: wanted, seen, planned and done.
+
+Private to the collection. Only the look and the verbs touch the host.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import os
 import re
+import time
 import typing as t
 
-from .._core.plan import Failure, Plan, Step
+from .._core.plan import Failure, Plan, Step, Verbs
+from .._systemd import bus, machined
+from .._systemd.image_classes import MACHINE
 from .._systemd.machined import Image
+from . import act, keepers
+from . import seen as images_seen
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 # How importd calls the copies that it keeps of what it pulls.
 DOWNLOADS = (".tar-", ".raw-", ".dkr-")
+
+
+# --- what is wanted -------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +46,19 @@ class Wanted:
     """Also the hidden copies of importd."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """The images of the host, hidden ones included, and why some of them must stay."""
-
-    now: float
-    images: t.Mapping[str, Image]
-    hidden: t.Mapping[str, Image]
-    ours: frozenset[str]
-    needed: t.Mapping[str, str]
-    """Why an image cannot go, by its name."""
+def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
+    """From the arguments of the module C(image_prune)."""
+    older = arguments["older_than"]
+    found = Wanted(
+        patterns=tuple(arguments["patterns"]),
+        exclude=tuple(arguments["exclude"]),
+        keep=arguments["keep"],
+        older_than=duration(older) if older else None,
+        strangers=arguments["strangers"],
+        downloads=arguments["downloads"],
+    )
+    check(found)
+    return found
 
 
 def duration(text: str) -> float:
@@ -59,6 +74,54 @@ def check(wanted: Wanted) -> None:
         raise Failure("say what may go: keep, older_than or downloads")
     if wanted.keep is not None and wanted.keep < 0:
         raise Failure(f"keep {wanted.keep}: expected 0 or more")
+
+
+# --- what is seen ---------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The images of the host, hidden ones included, and why some of them must stay."""
+
+    now: float
+    images: t.Mapping[str, Image]
+    hidden: t.Mapping[str, Image]
+    ours: frozenset[str]
+    needed: t.Mapping[str, str]
+    """Why an image cannot go, by its name."""
+
+
+def snapshot() -> Snapshot:
+    """Read what says which images may go."""
+    there = machined.images()
+    identities = images_seen.identities_of(there)
+    used = images_seen.users_of(MACHINE, there)
+    needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
+    for name in there:
+        if os.path.lexists(images_seen.wants_path(name)):
+            needed.setdefault(name, "its machine is enabled to start at boot")
+    return Snapshot(
+        now=time.time(),
+        images=there,
+        hidden=_hidden(),
+        ours=frozenset(images_seen.records_of(MACHINE, identities)),
+        needed=needed,
+    )
+
+
+def _hidden() -> dict[str, Image]:
+    if not machined.is_installed():
+        return {}
+    (rows,) = bus.call(bus.MACHINED, "ListImages")
+    found = {}
+    for name, kind, read_only, created, modified, usage, _object in rows:
+        if name.startswith(".") and name != ".host":
+            path = machined.image_path(name, kind)
+            found[name] = Image(name, kind, read_only, created, modified, usage, path)
+    return found
+
+
+# --- the plan -------------------------------------------------------------------------------
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> tuple[Plan, dict[str, str]]:
@@ -117,3 +180,16 @@ def _remove(name: str, image: Image, verb: str) -> Step:
     return Step(
         verb, name, before={"state": "present", "type": image.type}, after={"state": "absent"}
     )
+
+
+# --- acting ---------------------------------------------------------------------------------
+
+
+def _remove_hidden(step: Step) -> None:
+    keepers.call("RemoveImage", "s", step.subject, timeout=keepers.REMOVE_TIMEOUT)
+
+
+VERBS: Verbs = {
+    "remove image": act.VERBS["remove image"],
+    "remove hidden image": _remove_hidden,
+}

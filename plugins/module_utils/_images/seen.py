@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Looks at the images of a host, and tells what is known of them. Private to the collection."""
+"""Looks at the images of a host, once for all that is wanted of them.
+
+Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,21 @@ import collections
 import concurrent.futures
 import dataclasses
 import os
-import time
 import typing as t
 
 from .._core import run
 from .._core.plan import Failure
-from .._systemd import bus, image_classes, machined
+from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import keepers, locks, provenance, prune
-from . import plan as images_plan
+from . import keepers, locks, provenance
 from . import sources as images_sources
-from . import wanted as images_wanted
 from .model import Pieces, Provenance, Snapshot, Source
 from .wanted import Wanted
-
-# The plan's own part, so that other rooms need to know only this one.
-wanted = images_wanted.wanted
-plan = images_plan.plan
 
 SYSTEM_DIRECTORY = "/etc/systemd/system"
 MACHINES_WANTS = os.path.join(SYSTEM_DIRECTORY, "machines.target.wants")
 
 Keys = t.Mapping[str, machined.Image]
-
-
-# --- looking --------------------------------------------------------------------------------
 
 
 def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
@@ -45,14 +38,16 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
     for kind in kinds:
         owed.update(_owed(kind))
         there.update(_there(kind, owed))
-    identities = _identities(there)
-    records = {key: record for kind in kinds for key, record in _records(kind, identities).items()}
+    identities = identities_of(there)
+    records = {
+        key: record for kind in kinds for key, record in records_of(kind, identities).items()
+    }
     sources, problems = _look_at_sources(images, records, there)
     used: dict[str, str] = {}
     for kind in kinds:
         own = [image for image in images if image.kind is kind]
         if _may_disturb(own, there):
-            used.update(_used(kind, there, owed))
+            used.update(users_of(kind, there, owed))
     return Snapshot(
         version=machined.systemd_version(),
         images=there,
@@ -77,11 +72,12 @@ def _there(
     """The images of a class by their keys, read-only also where a killed run has left it away."""
     return {
         key: dataclasses.replace(image, read_only=True) if "read_only" in owed[key] else image
-        for key, image in _images_of(kind).items()
+        for key, image in images_of(kind).items()
     }
 
 
-def _images_of(kind: ImageClass) -> dict[str, machined.Image]:
+def images_of(kind: ImageClass) -> dict[str, machined.Image]:
+    """The images of a class by their keys."""
     return {kind.key(name): image for name, image in keepers.of(kind).images().items()}
 
 
@@ -91,11 +87,13 @@ def find(key: str) -> t.Optional[machined.Image]:
     return keepers.of(kind).find(name)
 
 
-def _identities(there: Keys) -> dict[str, str]:
+def identities_of(there: Keys) -> dict[str, str]:
+    """What stays the same of these images under any name."""
     return {key: provenance.identity_of(image.path) for key, image in there.items()}
 
 
-def _records(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, Provenance]:
+def records_of(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, Provenance]:
+    """The records of a class that speak for the images that are there."""
     found = {}
     for key, some in provenance.records(kind).items():
         record = provenance.matching(some, identities[key]) if key in identities else None
@@ -127,7 +125,7 @@ def _owed(kind: ImageClass) -> dict[str, t.Mapping[str, t.Any]]:
     return found
 
 
-def _used(
+def users_of(
     kind: ImageClass,
     there: Keys,
     owed: t.Optional[t.Mapping[str, t.Mapping[str, t.Any]]] = None,
@@ -233,101 +231,3 @@ def _look(image: Wanted, record: t.Optional[Provenance]) -> Source:
         # Another time, perhaps the same contents: only now is it worth reading all of it.
         return dataclasses.replace(source, checksum=images_sources.checksum_of(source.file))
     return source
-
-
-def prune_snapshot() -> prune.Snapshot:
-    """Read what says which images may go."""
-    there = machined.images()
-    identities = _identities(there)
-    used = _used(MACHINE, there)
-    needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
-    for name in there:
-        if os.path.lexists(wants_path(name)):
-            needed.setdefault(name, "its machine is enabled to start at boot")
-    return prune.Snapshot(
-        now=time.time(),
-        images=there,
-        hidden=_hidden(),
-        ours=frozenset(_records(MACHINE, identities)),
-        needed=needed,
-    )
-
-
-def _hidden() -> dict[str, machined.Image]:
-    if not machined.is_installed():
-        return {}
-    (rows,) = bus.call(bus.MACHINED, "ListImages")
-    found = {}
-    for name, kind, read_only, created, modified, usage, _object in rows:
-        if name.startswith(".") and name != ".host":
-            path = machined.image_path(name, kind)
-            found[name] = machined.Image(name, kind, read_only, created, modified, usage, path)
-    return found
-
-
-# --- telling --------------------------------------------------------------------------------
-
-
-def told(
-    image: t.Optional[machined.Image], record: t.Optional[Provenance]
-) -> t.Optional[dict[str, t.Any]]:
-    """An image as modules return it; nothing when there is none."""
-    if image is None:
-        return None
-    fields = dataclasses.asdict(image)
-    return {
-        "class": fields.pop("image_class"),
-        **fields,
-        "provenance": _told_record(record) if record else None,
-    }
-
-
-def _told_record(record: Provenance) -> dict[str, t.Any]:
-    fields = dataclasses.asdict(record)
-    del fields["identity"], fields["parent"], fields["owed"]
-    return {**fields, "names": list(record.names)}
-
-
-def tell(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
-    """Images as they are now, in the order of the keys."""
-    there: dict[str, machined.Image] = {}
-    for kind in {image_classes.split(key)[0] for key in keys}:
-        there.update(_images_of(kind))
-    return [
-        told(there.get(key), provenance.read(key, there[key].path) if key in there else None)
-        for key in keys
-    ]
-
-
-def inspect(
-    names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE
-) -> list[dict[str, t.Any]]:
-    """All that is known of these images of a class, or of all; what is not there is left out."""
-    keeper = keepers.of(kind)
-    there = _images_of(kind)
-    keys = sorted(there) if names is None else [kind.key(name) for name in names]
-    chosen = [key for key in keys if key in there]
-    identities = _identities(there)
-    records = _records(kind, identities)
-    used = _used(kind, there)
-
-    def details(key: str) -> dict[str, t.Any]:
-        return {**keeper.sizes(there[key]), "os": keeper.release(there[key])}
-
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = dict(zip(chosen, pool.map(details, chosen)))
-    return [
-        {
-            **(told(there[key], records.get(key)) or {}),
-            **found[key],
-            "machine": used.get(key) if kind is MACHINE else None,
-            "used": kind.use.format(user=used[key]) if key in used else None,
-            "enabled": kind is MACHINE and os.path.lexists(wants_path(key)),
-            "clones": sorted(
-                there[other].name
-                for other, record in records.items()
-                if record.parent and record.parent == identities[key]
-            ),
-        }
-        for key in chosen
-    ]

@@ -12,7 +12,12 @@ import sys
 import typing as t
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import plan as core_plan
-from ansible_collections.nspawn.machined.plugins.module_utils._images import act, seen
+from ansible_collections.nspawn.machined.plugins.module_utils._images import (
+    act,
+    seen,
+    wanted,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._images import plan as images_plan
 
 CALLS = ("open", "os.", "shutil.", "fcntl.", "subprocess.Popen", "ctypes.dlsym")
 
@@ -37,9 +42,9 @@ def converge(
     entries: t.Sequence[t.Mapping[str, t.Any]], ready: t.Callable[[], object] = lambda: None
 ) -> dict[str, t.Any]:
     """Bring images into their wanted state; O(ready) is called before anything changes."""
-    images = [seen.wanted(entry) for entry in entries]
+    images = [wanted.wanted(entry) for entry in entries]
     try:
-        plan = seen.plan(seen.snapshot(images), images)
+        plan = images_plan.plan(seen.snapshot(images), images)
         ready()
         failure = core_plan.apply(plan, act.VERBS).failure()
     except core_plan.Failure as failed:

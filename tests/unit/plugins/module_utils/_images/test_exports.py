@@ -13,6 +13,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images.exports im
     Wanted,
     drift,
     plan,
+    warnings,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
@@ -83,3 +84,15 @@ def test_a_compression_whose_program_is_not_there_is_refused() -> None:
     with pytest.raises(Failure, match="zstd is not installed on this host"):
         plan(seen(zstd=False), Wanted("web", "/srv/web.tar.zst"))
     assert plan(seen(zstd=False), Wanted("web", "/srv/web.tar.xz"))
+
+
+def test_a_directory_that_changes_meanwhile_is_a_warning() -> None:
+    folder = Image("web", "directory", False, 0, 0, None, "/var/lib/machines/web")
+    wanted = Wanted("web", DEST)
+    for now, count in (
+        (seen(image=folder, running=True), 1),
+        (seen(image=folder), 0),
+        (seen(running=True), 0),
+        (seen(RECORD, image=folder, running=True), 0),
+    ):
+        assert len(warnings(now, wanted, plan(now, wanted))) == count
