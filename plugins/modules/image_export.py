@@ -126,8 +126,12 @@ from ..module_utils._images import face
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "dest": {"type": "path", "required": True},
-    "format": {"type": "str", "choices": face.EXPORT_FORMATS, "default": "auto"},
-    "compression": {"type": "str", "choices": face.EXPORT_COMPRESSIONS, "default": "auto"},
+    "format": {"type": "str", "choices": ["auto", "tar", "raw"], "default": "auto"},
+    "compression": {
+        "type": "str",
+        "choices": ["auto", "none", "gz", "xz", "bz2", "zst"],
+        "default": "auto",
+    },
     "checksum_file": {"type": "bool", "default": False},
     "update": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},

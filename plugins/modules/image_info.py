@@ -190,7 +190,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def main() -> t.NoReturn:
-    face.inspect(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.tell(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def main() -> t.NoReturn:
-    face.prune(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.prune_images(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

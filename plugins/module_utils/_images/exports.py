@@ -26,8 +26,6 @@ from .._systemd import machined
 from . import formats, provenance, sources, transfer
 
 RECORDS = memory.of("exports")
-FORMATS = ("auto", "tar", "raw")
-COMPRESSIONS = ("auto", "none", "gz", "xz", "bz2", "zst")
 _SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
 
 # From linux/btrfs.h: struct btrfs_ioctl_get_subvol_info_args. Its ctransid counts changes of what

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the modules of images call. Private to the collection."""
+"""What the modules about images call. Private to the collection.
+
+Each function imports what it calls when it is called: a target compiles what is imported anew for
+each task, and a key ring needs nothing of what makes images.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core import module as core_module
-from .._core.plan import Failure
-from .._systemd import image_classes, machined
-from . import act, drift, exports, info, keys
-from . import plan as images_plan
-from . import prune as images_prune
-from . import seen as images_seen
+from .._systemd import image_classes
 from . import wanted as images_wanted
-from .model import Snapshot
 
-EXPORT_COMPRESSIONS = list(exports.COMPRESSIONS)
-EXPORT_FORMATS = list(exports.FORMATS)
 IMAGE_CLASS: dict[str, t.Any] = {
     "type": "str",
     "choices": list(image_classes.CLASSES),
@@ -50,14 +46,12 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-# --- image, images --------------------------------------------------------------------------
-
-
 def converge_image(module: AnsibleModule) -> t.NoReturn:
-    """Bring the image that the module's arguments are about into its wanted state."""
+    """The module C(image): one image."""
+    from . import converge
 
     def body() -> dict[str, t.Any]:
-        result = _converge(module, [module.params])
+        result = converge.converge(module, [module.params])
         for image in result.pop("images", []):
             result.update(image=image["image"], drift=image["drift"])
         return result
@@ -66,89 +60,27 @@ def converge_image(module: AnsibleModule) -> t.NoReturn:
 
 
 def converge_images(module: AnsibleModule) -> t.NoReturn:
-    """The same for a list of them."""
+    """The module C(images): any number of them."""
+    from . import converge
+
     entries, expected = module.params["images"], module.params["images_expected"]
-    core_module.run(module, lambda: _converge(module, entries, expected=expected))
+    core_module.run(module, lambda: converge.converge(module, entries, expected=expected))
 
 
-def _converge(
-    module: AnsibleModule,
-    entries: t.Sequence[t.Mapping[str, t.Any]],
-    *,
-    expected: t.Collection[str] = (),
-) -> dict[str, t.Any]:
-    """Bring all images of one call into their wanted state, side by side.
-
-    O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
-    """
-    images = [images_wanted.wanted(_with_upload(entry)) for entry in entries]
-    images_wanted.check_all(images)
-    if not module.check_mode:
-        machined.require()
-    seen = images_seen.snapshot(images)
-    plan = images_plan.plan(seen, images, expected=expected if module.check_mode else ())
-    missing = images_plan.to_upload(plan)
-    if missing and not module.check_mode:
-        # Nothing was done: the action plugin uploads these and comes back.
-        return {"changed": False, "_to_upload": missing}
-    for warning in images_plan.warnings(seen, images, plan):
-        module.warn(warning)
-
-    def facts() -> dict[str, t.Any]:
-        now = info.tell([image.key for image in images])
-        replaced = set() if module.check_mode else {step.subject for step in plan}
-        return {
-            "images": [
-                {
-                    "name": image.name,
-                    "class": image.image_class,
-                    "image": there,
-                    "drift": None if image.key in replaced else _drift(image, seen),
-                }
-                for image, there in zip(images, now)
-            ]
-        }
-
-    return core_module.converge(module, plan, act.VERBS, facts=facts)
-
-
-def _drift(image: images_wanted.Wanted, seen: Snapshot) -> t.Optional[str]:
-    return drift.drift(image, seen) if image.key in seen.images else None
-
-
-def _with_upload(entry: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The arguments of an entry whose file is on the controller, as far as it came."""
-    arguments = dict(entry)
-    upload = arguments.pop("_upload", None)
-    remote = arguments.pop("remote_src", False)
-    if arguments.get("path") is None or remote or arguments["state"] == "absent":
-        return arguments
-    if upload is None:
-        key = image_classes.key_of(
-            arguments.get("class", image_classes.MACHINE.name), arguments["name"]
-        )
-        raise Failure(
-            f"image {key}: path {arguments['path']} is on the controller, which only "
-            "a task of its own can upload. Use remote_src: true for a file of the host"
-        )
-    return {**arguments, "upload": upload}
-
-
-# --- the others -----------------------------------------------------------------------------
-
-
-def inspect(module: AnsibleModule) -> t.NoReturn:
-    """Return what is known of images."""
+def tell(module: AnsibleModule) -> t.NoReturn:
+    """The module C(image_info): images as they are."""
+    from . import info
 
     def body() -> dict[str, t.Any]:
         kind = image_classes.CLASSES[module.params["class"]]
-        return {"changed": False, "images": info.inspect(module.params["name"], kind)}
+        return {"changed": False, "images": info.tell(module.params["name"], kind)}
 
     core_module.run(module, body)
 
 
 def export(module: AnsibleModule) -> t.NoReturn:
-    """Bring a file into the state that an image's export would have."""
+    """The module C(image_export): a file that an image is exported to."""
+    from . import exports
 
     def body() -> dict[str, t.Any]:
         wanted = exports.wanted(module.params)
@@ -157,17 +89,18 @@ def export(module: AnsibleModule) -> t.NoReturn:
         for warning in exports.warnings(seen, wanted, plan):
             module.warn(warning)
         exported = any(step.verb == "export image" for step in plan)
-        reason = None if exported and not module.check_mode else exports.drift(seen, wanted)
+        drift = None if exported and not module.check_mode else exports.drift(seen, wanted)
         result = core_module.converge(
             module, plan, exports.VERBS, facts=lambda: exports.tell(wanted.dest)
         )
-        return {**result, "dest": wanted.dest, "drift": reason}
+        return {**result, "dest": wanted.dest, "drift": drift}
 
     core_module.run(module, body)
 
 
 def converge_keys(module: AnsibleModule) -> t.NoReturn:
-    """Bring the key ring of images into its wanted state."""
+    """The module C(image_keys): the key ring of images."""
+    from . import keys
 
     def body() -> dict[str, t.Any]:
         wanted = keys.wanted(module.params)
@@ -178,13 +111,14 @@ def converge_keys(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def prune(module: AnsibleModule) -> t.NoReturn:
-    """Remove the images that are old enough to go."""
+def prune_images(module: AnsibleModule) -> t.NoReturn:
+    """The module C(image_prune): images that are old enough to go."""
+    from . import prune
 
     def body() -> dict[str, t.Any]:
-        wanted = images_prune.wanted(module.params)
-        plan, kept = images_prune.plan(images_prune.snapshot(), wanted)
-        result = core_module.converge(module, plan, images_prune.VERBS)
+        wanted = prune.wanted(module.params)
+        plan, kept = prune.plan(prune.snapshot(), wanted)
+        result = core_module.converge(module, plan, prune.VERBS)
         return {**result, "removed": [step.subject for step in plan], "kept": kept}
 
     core_module.run(module, body)

@@ -37,7 +37,7 @@ def _told_record(record: Provenance) -> dict[str, t.Any]:
     return {**fields, "names": list(record.names)}
 
 
-def tell(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
+def brief(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
     """Images as they are now, in the order of the keys."""
     there: dict[str, machined.Image] = {}
     for kind in {image_classes.split(key)[0] for key in keys}:
@@ -48,9 +48,7 @@ def tell(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
     ]
 
 
-def inspect(
-    names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE
-) -> list[dict[str, t.Any]]:
+def tell(names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE) -> list[dict[str, t.Any]]:
     """All that is known of these images of a class, or of all; what is not there is left out."""
     keeper = keepers.of(kind)
     there = seen.images_of(kind)
