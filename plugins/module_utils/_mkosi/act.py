@@ -23,7 +23,7 @@ from .._images import model as images_model
 from .._systemd import machined
 from . import build as mkosi_build
 from . import files as mkosi_files
-from . import host, table, translate
+from . import formats, host, table, translate
 from . import plan as mkosi_plan
 from . import summary as mkosi_summary
 from . import text as mkosi_text
@@ -83,14 +83,14 @@ def snapshot(request: Request) -> Snapshot:
 
 def _configuration(
     request: Request, mkosi: host.Version, record: host.Record
-) -> tuple[Settings, t.Optional[Translated], translate.Wanted]:
+) -> tuple[Settings, t.Optional[Translated], translate.Beside]:
     """What mkosi is told, the translation if the module writes it, and what has no place in it."""
     sections, ours = request.config, True
     if sections is None:
         sections, ours = _own_configuration(request.directory, record)
     sections = _with_password(sections, request.root_password)
     if ours:
-        sections = translate.without_el_torito(
+        sections = formats.without_el_torito(
             _with_defaults(sections, request), mkosi.number, request.contents.repart
         )
     translated = translate.translate(
@@ -206,7 +206,7 @@ def _stage_root(request: Request, destination: t.Optional[str]) -> str:
 
 def _output_name(summary: mkosi_summary.Summary) -> str:
     name = os.path.basename(summary.text("Output") or "image")
-    return translate.without_endings(name) if summary.old else name
+    return formats.without_endings(name) if summary.old else name
 
 
 def _compression(summary: mkosi_summary.Summary) -> str:
@@ -215,7 +215,7 @@ def _compression(summary: mkosi_summary.Summary) -> str:
     return {"no": "none"}.get(word, _COMPRESSION_ENDINGS.get(word, word))
 
 
-def _seen_images(request: Request, beside: translate.Wanted) -> t.Optional[images_model.Snapshot]:
+def _seen_images(request: Request, beside: translate.Beside) -> t.Optional[images_model.Snapshot]:
     if request.import_as is None:
         return None
     return seen.snapshot([mkosi_plan.wanted_image(request, beside, with_source=False)])

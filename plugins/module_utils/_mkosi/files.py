@@ -18,7 +18,7 @@ import typing as t
 from .._core.plan import Failure
 from . import table
 from . import text as text_
-from . import translate as translate_
+from .translate import Beside, Translated
 
 CONFIGURATION = "mkosi.conf"
 OLD_CONFIGURATION = "mkosi.default"
@@ -83,9 +83,7 @@ Layout = t.Mapping[str, File]
 """Paths relative to the mkosi directory, and what they hold."""
 
 
-def layout(
-    contents: Contents, translated: t.Optional[translate_.Translated], version: int
-) -> dict[str, File]:
+def layout(contents: Contents, translated: t.Optional[Translated], version: int) -> dict[str, File]:
     """All files that the directory is to hold. Without a configuration its own is left alone."""
     files: dict[str, File] = {}
     definitions = contents.repart
@@ -129,7 +127,7 @@ def _relative(path: str, tree: str) -> str:
     return "/".join(parts)
 
 
-def root_password(beside: translate_.Wanted, version: int) -> dict[str, File]:
+def root_password(beside: Beside, version: int) -> dict[str, File]:
     if beside.root_password is None:
         return {}
     hashed = "hashed:" if beside.root_password_hashed and version > table.OLDEST else ""

@@ -93,7 +93,7 @@ class Snapshot:
     owner: int
     """The user who may read secret files."""
     warnings: tuple[str, ...]
-    beside: translate.Wanted
+    beside: translate.Beside
     output: str
     format: str
     compression: str
@@ -325,7 +325,7 @@ def _record_after(request: Request, seen: Snapshot) -> host.Record:
 
 def wanted_image(
     request: Request,
-    beside: translate.Wanted,
+    beside: translate.Beside,
     *,
     with_source: bool = True,
     digest: t.Optional[str] = None,

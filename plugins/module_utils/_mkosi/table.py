@@ -4,7 +4,7 @@
 
 """Which setting mkosi has, in which section, from which version to which.
 
-Private to the collection. Only facts; what to do with them stands in C(_mkosi_translate).
+Private to the collection. Only facts; what to do with them stands in C(_mkosi.translate).
 """
 
 from __future__ import annotations

@@ -111,3 +111,8 @@ def checked(line: str, what: str) -> str:
     if not line.isprintable():
         raise Failure(f"{what} contains a control character; expected printable text")
     return line
+
+
+def is_true(value: str) -> bool:
+    """Whether mkosi takes a value for yes."""
+    return value.lower() in ("1", "yes", "true", "on", "y", "t")

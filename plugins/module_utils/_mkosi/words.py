@@ -4,8 +4,8 @@
 
 """What mkosi's settings became: other names, what to do without them, what went without saying.
 
-Private to the collection. Only facts, beside the table of C(_mkosi_table); the work with them
-stands in C(_mkosi_translate).
+Private to the collection. Only facts, beside the table of C(_mkosi.table); the work with them
+stands in C(_mkosi.translate).
 """
 
 from __future__ import annotations

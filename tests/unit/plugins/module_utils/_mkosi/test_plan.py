@@ -32,7 +32,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.plan import
     plan_absent,
     plan_unseen,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.translate import Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.translate import Beside
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 HERE = "/srv/a"
@@ -66,7 +66,7 @@ def directory(**fields: t.Any) -> Snapshot:
         "present": {"mkosi.conf": (CONFIGURATION.text, 0o644, 0)},
         "owner": 0,
         "warnings": (),
-        "beside": Wanted(),
+        "beside": Beside(),
         "output": "out",
         "format": "directory",
         "compression": "none",
@@ -176,7 +176,7 @@ def test_a_property_of_the_image_is_set_without_a_build() -> None:
 
 
 def test_read_only_in_the_old_words_is_the_images_own_property() -> None:
-    seen = directory(images=images(NEW), beside=Wanted(read_only=True))
+    seen = directory(images=images(NEW), beside=Beside(read_only=True))
     assert said(plan(request(import_as="web"), seen)) == ["make read-only image web"]
     assert said(plan(request(import_as="web", read_only=False), seen)) == []
 
@@ -310,7 +310,7 @@ def situations(draw: st.DrawFn) -> tuple[Request, Snapshot]:
         destination=HERE if kept else None,
         outputs_there=draw(st.booleans()),
         stage_left=draw(st.booleans()),
-        beside=Wanted(read_only=draw(st.booleans())),
+        beside=Beside(read_only=draw(st.booleans())),
         images=images(draw(st.sampled_from([None, OLD, NEW])), read_only=draw(st.booleans()))
         if imported
         else None,

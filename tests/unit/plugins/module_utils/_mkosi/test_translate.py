@@ -133,33 +133,6 @@ def test_mkosi_14_builds_nothing_incrementally(
     assert len(now.warnings) == warnings
 
 
-ROOT: t.Any = {"10-root.conf": {"Partition": {"Type": ("root",)}}}
-ESP: t.Any = {**ROOT, "00-esp.conf": {"Partition": {"Type": ("esp",)}}}
-
-
-@pytest.mark.parametrize(
-    ("output", "version", "repart", "without"),
-    [
-        ({}, 27, {}, True),
-        ({"Format": "disk"}, 27, ROOT, True),
-        ({"Format": "disk", "Bootable": True}, 27, ROOT, True),
-        ({"Format": "raw_gpt", "Bootable": False}, 27, {}, True),
-        ({"Format": "raw_gpt", "Bootable": True}, 27, {}, False),
-        ({"Format": "disk"}, 27, ESP, False),
-        ({"Format": "disk", "ElTorito": True}, 27, ROOT, False),
-        ({"Format": "directory"}, 27, {}, False),
-        ({"Format": "disk"}, 25, ROOT, False),
-        ({"Format": "gpt_ext4"}, 14, {}, False),
-    ],
-)
-def test_a_disk_without_an_esp_has_no_boot_catalog(
-    output: dict[str, t.Any], version: int, repart: t.Any, without: bool
-) -> None:
-    settings = text.normalise({"Output": output})
-    now = translate_.without_el_torito(settings, version, repart)
-    assert (now.get("Output", {}).get("ElTorito") == ("no",)) == without
-
-
 def test_use_subvolumes_makes_a_subvolume_of_mkosi_14() -> None:
     config = {"Build": {"UseSubvolumes": True}, "Output": {"Format": "directory"}}
     assert translated(config, 14).settings["Output"]["Format"] == ("subvolume",)
@@ -255,12 +228,6 @@ def test_what_mkosi_would_not_understand_is_refused_with_what_to_do(
     with pytest.raises(Failure) as caught:
         translated(config, version)
     assert words in caught.value.message
-
-
-def test_a_newer_mkosi_than_the_table_may_know_more() -> None:
-    now = translated({"Content": {"BrandNew": "1"}}, table.NEWEST + 1)
-    assert now.settings["Content"]["BrandNew"] == ("1",)
-    assert "not known to this collection" in now.warnings[0]
 
 
 # --- properties ---
