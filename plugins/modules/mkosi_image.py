@@ -354,8 +354,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._mkosi import face, plan
+from ..module_utils._mkosi import face
 
 USER: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True},
@@ -380,14 +379,14 @@ BUILD: dict[str, dict[str, t.Any]] = {
     "extra_files": {"type": "dict", "default": {}},
     "repart": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["built", "clean", "absent"], "default": "built"},
-    "clean": {"type": "str", "choices": list(plan.CLEAN_LEVELS), "default": "outputs"},
+    "clean": {"type": "str", "choices": face.CLEAN_LEVELS, "default": "outputs"},
     "force": {"type": "bool", "default": False},
     "import_as": {"type": "str"},
     "update": {"type": "bool", "default": True},
     "read_only": {"type": "bool"},
     "qcow2": {"type": "bool", "default": False},
     "user": {"type": "str"},
-    "timeout": {"type": "float", "default": plan.DEFAULT_TIMEOUT},
+    "timeout": {"type": "float", "default": face.DEFAULT_TIMEOUT},
 }
 
 
@@ -404,7 +403,7 @@ def main() -> t.NoReturn:
         # The arguments would go to the journal, with a password that stands in config.
         no_log=True,
     )
-    core_module.run(module, lambda: face.converge(module))
+    face.converge(module)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import typing as t
 
 from .._core.plan import Failure
 from . import table
-from . import text as text_
+from . import text as mkosi_text
 from .translate import Beside, Translated
 
 CONFIGURATION = "mkosi.conf"
@@ -75,7 +75,7 @@ class Contents:
     sandbox: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
     skeleton: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
     extra: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
-    repart: text_.Definitions = dataclasses.field(default_factory=dict)
+    repart: mkosi_text.Definitions = dataclasses.field(default_factory=dict)
     users: tuple[User, ...] = ()
 
 
@@ -88,7 +88,7 @@ def layout(contents: Contents, translated: t.Optional[Translated], version: int)
     files: dict[str, File] = {}
     definitions = contents.repart
     if translated:
-        files[CONFIGURATION] = File(text_.render(translated.settings))
+        files[CONFIGURATION] = File(mkosi_text.render(translated.settings))
         definitions = contents.repart or translated.repart
         files.update(root_password(translated.beside, version))
     if definitions and version <= table.OLDEST:
@@ -99,7 +99,7 @@ def layout(contents: Contents, translated: t.Optional[Translated], version: int)
     for name, settings in definitions.items():
         if not name.endswith(".conf") or "/" in name:
             raise Failure(f"repart: {name!r} is no name of a definition; expected NAME.conf")
-        files[f"mkosi.repart/{name}"] = File(text_.render_definition(settings))
+        files[f"mkosi.repart/{name}"] = File(mkosi_text.render_definition(settings))
     if contents.sandbox and version < FIRST_WITH_SANDBOX:
         raise Failure(
             f"sandbox_files: mkosi {version} has no sandbox (25 and later have); name the mirror"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""mkosi on this host: its version, what it makes of a directory, and the record of what was built.
+"""mkosi on this host: its version, what it makes of a directory, and the digest of that.
 
 Private to the collection. Only looks; building stands in C(_mkosi.build).
 """
@@ -16,18 +16,17 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import shutil
 import stat
 import typing as t
 
-from .._core import files, memory, run
+from .._core import files as core_files
+from .._core import run
 from .._core.plan import Failure
-from . import summary as summary_
+from . import summary as mkosi_summary
 from . import table
 from .files import Layout
 
-STATE_DIRECTORY = memory.of("mkosi")
 RUNTIME_DIRECTORY = "/run/nspawn.machined"
 SUMMARY_TIMEOUT = 120
 
@@ -66,65 +65,10 @@ def version() -> Version:
     return Version(number, found.group(1) + found.group(2))
 
 
-# --- the record -----------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What the module did in a mkosi directory. For root alone: the digest covers passwords."""
-
-    directory: str
-    salt: str
-    files: tuple[str, ...] = ()
-    """What it wrote, relative to the directory."""
-    digest: t.Optional[str] = None
-    """What the last finished build was made from."""
-    outputs: tuple[str, ...] = ()
-    """What the last finished build left, absolute."""
-    version: t.Optional[str] = None
-
-
 def identity(directory: str) -> str:
     """A name for a directory that is a file name and a unit's name as well."""
     readable = re.sub(r"[^A-Za-z0-9]+", "-", directory).strip("-")[-60:].lstrip("-") or "root"
     return f"{readable}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
-
-
-def _record_path(directory: str) -> str:
-    return os.path.join(STATE_DIRECTORY, f"{identity(directory)}.json")
-
-
-def is_recorded(directory: str) -> bool:
-    return os.path.lexists(_record_path(directory))
-
-
-def read_record(directory: str) -> Record:
-    """The record of a directory; a new one, not yet written, when there is none."""
-    text = files.read(_record_path(directory))
-    try:
-        fields = json.loads(text or "")
-        return Record(
-            directory,
-            str(fields["salt"]),
-            tuple(fields.get("files", ())),
-            fields.get("digest"),
-            tuple(fields.get("outputs", ())),
-            fields.get("version"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        # Not there, or cut off: then nothing is known and it is built again.
-        return Record(directory, secrets.token_hex(16))
-
-
-def write_record(record: Record) -> None:
-    text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True) + "\n"
-    path = _record_path(record.directory)
-    if files.read(path) != text:
-        memory.write(path, text)
-
-
-def forget(directory: str) -> None:
-    memory.forget(_record_path(directory))
 
 
 # --- the directory as it would be -----------------------------------------------------------
@@ -226,10 +170,10 @@ def _above(path: str) -> t.Iterator[str]:
 
 def _remove_if_empty(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
-        files.remove_empty_directory(path)
+        core_files.remove_empty_directory(path)
 
 
-def understood(place: str, number: int) -> summary_.Summary:
+def understood(place: str, number: int) -> mkosi_summary.Summary:
     """Ask mkosi what it makes of a directory."""
     argv = ["mkosi", "--directory", place]
     argv += (
@@ -246,8 +190,8 @@ def understood(place: str, number: int) -> summary_.Summary:
         raise Failure(f"mkosi {number} refuses the configuration: {reason}") from None
     try:
         if number > table.OLDEST:
-            return summary_.from_json(said.stdout)
-        return summary_.from_text(said.stdout or said.stderr)
+            return mkosi_summary.from_json(said.stdout)
+        return mkosi_summary.from_text(said.stdout or said.stderr)
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(f"mkosi {number} summary cannot be read: {error}") from None
 
@@ -256,7 +200,7 @@ def understood(place: str, number: int) -> summary_.Summary:
 
 
 def digest(
-    summary: summary_.Summary,
+    summary: mkosi_summary.Summary,
     untold: t.Sequence[t.Any],
     place: str,
     directory: str,
@@ -268,7 +212,7 @@ def digest(
     Salted, so that it tells nobody a password who tries some.
     """
     sum_ = hashlib.sha256(f"{salt}\n{mkosi.text}\n".encode())
-    essence = [*summary_.essence(summary, place, directory), *untold]
+    essence = [*mkosi_summary.essence(summary, place, directory), *untold]
     sum_.update(json.dumps(essence, sort_keys=True).encode("utf-8", "surrogateescape"))
     own = sorted(
         os.path.join(place, name)
@@ -278,7 +222,9 @@ def digest(
         # Its meaning is in the summary; comments and order do not build anything anew.
         and name not in ("mkosi.conf", "mkosi.default")
     )
-    outside = [path for path in summary_.paths(summary) if not path.startswith(place + "/mkosi.")]
+    outside = [
+        path for path in mkosi_summary.paths(summary) if not path.startswith(place + "/mkosi.")
+    ]
     for path in own + outside:
         for line in _lines(path, place, directory):
             sum_.update(line)
@@ -315,21 +261,3 @@ def _contents(path: str) -> bytes:
         for chunk in iter(lambda: stream.read(1 << 20), b""):
             sum_.update(chunk)
     return sum_.digest()
-
-
-# --- what is there --------------------------------------------------------------------------
-
-
-def present(directory: str, paths: t.Iterable[str]) -> dict[str, tuple[str, int, int]]:
-    """Text, mode and owner of those of our files that are there."""
-    found = {}
-    for path in paths:
-        full = os.path.join(directory, path)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            status = os.lstat(full)
-            if stat.S_ISREG(status.st_mode):
-                text = files.read(full)
-                found[path] = (text or "", stat.S_IMODE(status.st_mode), status.st_uid)
-            else:
-                found[path] = ("", -1, status.st_uid)
-    return found

@@ -17,112 +17,17 @@ from .._core.plan import Failure, Plan, Step, identities, ordered
 from .._images import model as images_model
 from .._images import plan as images_plan
 from .._images import wanted as images_wanted
-from .._systemd import machined
-from . import build, host, table, translate
+from . import build as mkosi_build
 from . import files as mkosi_files
-from .text import Settings
+from . import table, wanted
+from .record import Record
+from .seen import Remains, Snapshot
+from .wanted import CLEAN_LEVELS, Request
 
 HIDDEN = "(not shown)"
-CLEAN_LEVELS = ("outputs", "incremental", "all")
-DEFAULT_TIMEOUT = 3600
 
 _DIRECTORIES = ("directory", "subvolume")
 _ARCHIVES = ("tar",)
-
-
-# --- what is wanted -------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """One mkosi directory and what shall come out of it."""
-
-    directory: str
-    config: t.Optional[Settings] = None
-    """Nothing: the directory has its own."""
-    contents: mkosi_files.Contents = dataclasses.field(default_factory=mkosi_files.Contents)
-    state: str = "built"
-    clean: str = "outputs"
-    force: bool = False
-    import_as: t.Optional[str] = None
-    update: bool = True
-    read_only: t.Optional[bool] = None
-    qcow2: bool = False
-    root_password: t.Optional[str] = None
-    user: t.Optional[str] = None
-    timeout: float = DEFAULT_TIMEOUT
-
-
-def check(request: Request) -> None:
-    if not os.path.isabs(request.directory) or not os.path.normpath(request.directory).strip("/"):
-        raise Failure(
-            f"directory {request.directory!r}: expected the absolute path of a directory for the"
-            " configuration, which is made when it is missing"
-        )
-    if request.import_as is not None:
-        machined.check_image_name(request.import_as)
-    if request.read_only is not None and request.import_as is None:
-        raise Failure("read_only is a property of the image; name it with import_as")
-    if request.timeout <= 0:
-        raise Failure(f"timeout {request.timeout:g} is not above 0")
-
-
-def check_all(requests: t.Sequence[Request]) -> None:
-    for what, values in (
-        ("directory", [request.directory for request in requests]),
-        ("import_as", [request.import_as for request in requests if request.import_as]),
-    ):
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise Failure(f"builds: the same {what} is given twice: {', '.join(twice)}")
-
-
-# --- what is there --------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """A mkosi directory as it is, and what mkosi would make of it as it is wanted."""
-
-    mkosi: host.Version
-    record: host.Record
-    files: mkosi_files.Layout
-    """What the module writes."""
-    present: t.Mapping[str, tuple[str, int, int]]
-    """Text, mode and owner of what it writes or wrote."""
-    owner: int
-    """The user who may read secret files."""
-    warnings: tuple[str, ...]
-    beside: translate.Beside
-    output: str
-    format: str
-    compression: str
-    digest: str
-    destination: t.Optional[str]
-    """Where the output is kept; nothing when it only becomes an image."""
-    outputs_there: bool
-    stage: str
-    stage_left: bool
-    to_clean: tuple[str, ...] = ()
-    """What each level of clean would find, as names of levels."""
-    packages: tuple[str, ...] = ()
-    """Globs of what mkosi leaves of the last level."""
-    images: t.Optional[images_model.Snapshot] = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Remains:
-    """What the module has left in a directory, for taking it away."""
-
-    record: host.Record
-    recorded: bool
-    files: tuple[str, ...]
-    outputs: tuple[str, ...]
-    stages: tuple[str, ...]
-    images: t.Optional[images_model.Snapshot] = None
-
-
-# --- plan -----------------------------------------------------------------------------------
 
 
 def plan(request: Request, seen: Snapshot) -> Plan:
@@ -159,6 +64,21 @@ def held_back(request: Request, seen: Snapshot) -> bool:
     record = seen.images.records.get(request.import_as)
     there = request.import_as in seen.images.images
     return there and (record is None or record.digest != seen.digest)
+
+
+def warnings(request: Request, seen: t.Union[Snapshot, Remains], plan: Plan) -> list[str]:
+    if isinstance(seen, Remains) or request.state != "built":
+        return []
+    # Of other names once, when they are written; a run that changes nothing has no news.
+    configuration = os.path.join(request.directory, mkosi_files.CONFIGURATION)
+    written = any((step.verb, step.subject) == ("write", configuration) for step in plan)
+    said = list(seen.warnings) if written else []
+    if held_back(request, seen):
+        said.append(
+            f"image {request.import_as} was left as it is, though it was built from something"
+            " else; update: true builds it anew and replaces it"
+        )
+    return said
 
 
 def _file_steps(request: Request, seen: Snapshot) -> list[Step]:
@@ -209,9 +129,9 @@ def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
         images = dataclasses.replace(
             images, records={**images.records, request.import_as: forgotten}
         )
-    wanted = wanted_image(request, seen.beside, digest=seen.digest)
+    image = wanted.image(request, seen.beside, digest=seen.digest)
     images = dataclasses.replace(images, sources={request.import_as: source})
-    steps = images_plan.plan(images, [wanted])
+    steps = images_plan.plan(images, [image])
     # The digest is what tells two builds apart.
     return [
         dataclasses.replace(
@@ -269,10 +189,10 @@ def _sweep_step(directory: str, stage: str) -> Step:
     )
 
 
-def _build(request: Request, seen: Snapshot) -> build.Build:
+def _build(request: Request, seen: Snapshot) -> mkosi_build.Build:
     secrets = (request.root_password, seen.beside.root_password)
     hashes = (user.password for user in request.contents.users)
-    return build.Build(
+    return mkosi_build.Build(
         directory=request.directory,
         mkosi=seen.mkosi,
         output=seen.output,
@@ -314,31 +234,12 @@ def _build_step(request: Request, seen: Snapshot, needs: frozenset[str]) -> Step
     )
 
 
-def _record_after(request: Request, seen: Snapshot) -> host.Record:
+def _record_after(request: Request, seen: Snapshot) -> Record:
     return dataclasses.replace(
         seen.record,
         files=tuple(sorted(seen.files)),
         digest=seen.digest,
         version=seen.mkosi.text,
-    )
-
-
-def wanted_image(
-    request: Request,
-    beside: translate.Beside,
-    *,
-    with_source: bool = True,
-    digest: t.Optional[str] = None,
-) -> images_wanted.Wanted:
-    read_only = request.read_only
-    if read_only is None and beside.read_only:
-        read_only = True
-    return images_wanted.Wanted(
-        name=request.import_as or "",
-        path=request.directory if with_source else None,
-        read_only=read_only,
-        update=request.update or request.force,
-        digest=digest,
     )
 
 
@@ -374,8 +275,8 @@ def plan_absent(request: Request, seen: Remains) -> Plan:
     if seen.images is not None and request.import_as is not None:
         record = seen.images.records.get(request.import_as)
         if record and (record.kind, record.source) == ("mkosi", request.directory):
-            wanted = images_wanted.Wanted(request.import_as, state="absent")
-            steps += images_plan.plan(seen.images, [wanted])
+            image = images_wanted.Wanted(request.import_as, state="absent")
+            steps += images_plan.plan(seen.images, [image])
     steps += [_sweep_step(request.directory, stage) for stage in seen.stages]
     for path in seen.outputs:
         steps.append(Step("remove output", path, before={"output": "there"}))

@@ -19,20 +19,20 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._images import model as images_model
 from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.files import File
-from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Record, Version
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Version
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.plan import (
-    CLEAN_LEVELS,
-    Remains,
-    Request,
-    Snapshot,
-    check,
-    check_all,
     held_back,
     plan,
     plan_absent,
     plan_unseen,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.record import Record
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.seen import Remains, Snapshot
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.translate import Beside
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.wanted import (
+    CLEAN_LEVELS,
+    Request,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined import Image
 
 HERE = "/srv/a"
@@ -84,31 +84,6 @@ KEPT: dict[str, t.Any] = {"destination": HERE, "format": "tar"}
 
 def said(steps: Plan) -> list[str]:
     return describe(steps)
-
-
-# --- what is refused ---
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"directory": "a"}, "expected the absolute path"),
-        ({"directory": "//"}, "expected the absolute path"),
-        ({"import_as": "a/b"}, "slash"),
-        ({"read_only": True}, "name it with import_as"),
-        ({"timeout": 0}, "is not above 0"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused(fields: t.Mapping[str, t.Any], words: str) -> None:
-    with pytest.raises(Failure, match=words):
-        check(dataclasses.replace(request(), **fields))
-
-
-@pytest.mark.parametrize("field", ["directory", "import_as"])
-def test_two_builds_that_would_take_from_each_other_are_refused(field: str) -> None:
-    one, other = Request("/srv/a", import_as="a"), Request("/srv/b", import_as="b")
-    with pytest.raises(Failure, match=f"the same {field} is given twice"):
-        check_all([one, dataclasses.replace(other, **{field: getattr(one, field)})])
 
 
 def test_an_image_that_machined_cannot_have_is_refused() -> None:
