@@ -17,7 +17,7 @@ import typing as t
 
 from .._core import files as core_files
 from .._core.plan import Failure
-from .._images import sources
+from .._images import formats as images_formats
 from .._systemd import machined
 from . import files as mkosi_files
 from . import formats, host, table, translate
@@ -51,7 +51,7 @@ def configuration(request: Request, mkosi: host.Version, record: Record) -> Conf
         sections,
         mkosi.number,
         machine=platform.machine(),
-        compression="zstd" if sources.reads_zstd(machined.systemd_version()) else "gz",
+        compression="zstd" if images_formats.reads_zstd(machined.systemd_version()) else "gz",
         own_repart=bool(request.contents.repart),
         qcow2=request.qcow2,
     )
