@@ -185,7 +185,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
 from ..module_utils._machines import face
 
 ARGUMENTS = {
@@ -200,17 +199,13 @@ ARGUMENTS = {
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        required_one_of=[("state", "enabled")],
-        supports_check_mode=True,
+    face.converge_named(
+        AnsibleModule(
+            argument_spec=ARGUMENTS,
+            required_one_of=[("state", "enabled")],
+            supports_check_mode=True,
+        )
     )
-
-    def body() -> dict[str, t.Any]:
-        wanted = face.some(module.params["name"], module.params)
-        return face.converge(module, wanted, limits=module.params["check_limits"])
-
-    core_module.run(module, body)
 
 
 if __name__ == "__main__":

@@ -235,31 +235,19 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
-from ..module_utils._core.plan import Failure
-from ..module_utils._machines import info
+from ..module_utils._machines import face
+
+ARGUMENTS = {
+    "name": {"type": "list", "elements": "str"},
+    "stats": {"type": "bool", "default": False},
+    "health": {"type": "bool", "default": False},
+    "logs": {"type": "int", "default": 0},
+    "since": {"type": "str"},
+}
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "list", "elements": "str"},
-            "stats": {"type": "bool", "default": False},
-            "health": {"type": "bool", "default": False},
-            "logs": {"type": "int", "default": 0},
-            "since": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-
-    def body() -> dict[str, t.Any]:
-        params = module.params
-        if params["logs"] < 0:
-            raise Failure(f"logs: {params['logs']} lines cannot be had; say 0 or more")
-        wishes = info.Wishes(params["stats"], params["health"], params["logs"], params["since"])
-        return {"changed": False, "machines": info.inspect(params["name"], wishes)}
-
-    core_module.run(module, body)
+    face.tell(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

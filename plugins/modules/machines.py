@@ -270,7 +270,6 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core import module as core_module
 from ..module_utils._machines import face
 
 RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
@@ -302,21 +301,7 @@ ARGUMENTS = {
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-
-    def body() -> dict[str, t.Any]:
-        parameters = module.params
-        wanted = [face.wanted_of(entry, parameters) for entry in parameters["machines"]]
-        return face.converge(
-            module,
-            wanted,
-            rolling=parameters["rolling"],
-            purge=parameters["purge"],
-            limits=parameters["check_limits"],
-            expected=parameters["images_expected"],
-        )
-
-    core_module.run(module, body)
+    face.converge_declared(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from .._systemd import bus, machined, unit_files
 from .._systemd import units as systemd_units
 from . import drift
 from . import record as machines_record
-from .plan import digest
 
 Fields = dict[str, t.Any]
 WORKERS = 8
@@ -39,7 +38,7 @@ STATS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
+class Details:
     """What shall be told beside what costs nothing."""
 
     stats: bool = False
@@ -48,7 +47,7 @@ class Wishes:
     since: t.Optional[str] = None
 
 
-def inspect(names: t.Optional[t.Sequence[str]], wishes: Wishes) -> list[Fields]:
+def tell(names: t.Optional[t.Sequence[str]], details: Details) -> list[Fields]:
     """Those named, or all: what runs, starts with the host, or was made by the collection."""
     for name in names or []:
         machined.check_name(name)
@@ -62,20 +61,20 @@ def inspect(names: t.Optional[t.Sequence[str]], wishes: Wishes) -> list[Fields]:
         unit = units[machined.unit_of(name)]
         known = name in machines or unit.enabled or unit.active != "inactive"
         if names is not None or known or machines_record.read(name) is not None:
-            found.append(_Look(name, images.get(name), machines.get(name), unit, wishes))
+            found.append(_Facts(name, images.get(name), machines.get(name), unit, details))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(_Look.fields, found))
+        return list(pool.map(_Facts.fields, found))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Look:
+class _Facts:
     """One machine and what was seen of it together with the others."""
 
     name: str
     image: t.Optional[machined.Image]
     machine: t.Optional[machined.Machine]
     unit: systemd_units.UnitState
-    wishes: Wishes
+    details: Details
 
     def fields(self) -> Fields:
         fields: Fields = {
@@ -98,11 +97,11 @@ class _Look:
             **self.settings(),
             **self.drift(),
         }
-        if self.wishes.stats:
+        if self.details.stats:
             fields["stats"] = self.stats()
-        if self.wishes.health:
+        if self.details.health:
             fields.update(self.health())
-        if self.wishes.logs:
+        if self.details.logs:
             fields["logs"] = self.logs()
         return fields
 
@@ -205,7 +204,7 @@ class _Look:
             files = [nspawn_file.path_of(self.name), *self.unit.drop_ins]
             return systemd_units.younger_than_start(self.unit.name, files)
         drop_in = core_files.read(unit_files.drop_in_path(self.unit.name))
-        return started != digest(settings, drop_in)
+        return started != machines_record.digest(settings, drop_in)
 
     def drift(self) -> Fields:
         """Where it differs from what was declared for it, if anything was."""
@@ -244,9 +243,9 @@ class _Look:
 
     def logs(self) -> list[str]:
         """The last lines of the machine's own journal, also of one that does not run."""
-        argv = ["journalctl", "--no-pager", "--quiet", f"--lines={self.wishes.logs}"]
-        if self.wishes.since:
-            argv.append(f"--since={self.wishes.since}")
+        argv = ["journalctl", "--no-pager", "--quiet", f"--lines={self.details.logs}"]
+        if self.details.since:
+            argv.append(f"--since={self.details.since}")
         if self.machine:
             argv.append(f"--machine={self.name}")
         elif self.image and os.path.isdir(self.image.path):
@@ -256,7 +255,7 @@ class _Look:
         said = run(argv, check=False, timeout=30)
         if "Failed to parse timestamp" in said.stderr:
             raise Failure(
-                f"since: {self.wishes.since!r} is no time for journalctl; expected words like"
+                f"since: {self.details.since!r} is no time for journalctl; expected words like"
                 " -1h, yesterday or 2026-11-01 12:00"
             )
         return said.stdout.splitlines()

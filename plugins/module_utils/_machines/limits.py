@@ -18,6 +18,9 @@ import typing as t
 
 from .._core.plan import Failure, Plan
 from .._systemd import machined
+from .files import Files, zone_in
+from .seen import Snapshot
+from .wanted import Wanted
 
 INOTIFY = "/proc/sys/fs/inotify/max_user_instances"
 # Measured for a machine with little but systemd, D-Bus and a name resolver in it.
@@ -34,12 +37,9 @@ LINKS = "/sys/class/net"
 _SIOCGIFNETMASK = 0x891B
 
 
-def check(plan: Plan, zones: t.Iterable[str]) -> None:
-    """Refuse a plan that would stop half way for want of something on the host.
-
-    O(zones) are those that the machines which shall start belong to, one for each machine.
-    """
-    check_zones(collections.Counter(zones))
+def check(snapshot: Snapshot, wanted: t.Iterable[Wanted], plan: Plan) -> None:
+    """Refuse a plan that would stop half way for want of something on the host."""
+    check_zones(collections.Counter(zones(snapshot, wanted, plan)))
     check_inotify(sum(step.verb == "start" for step in plan))
     check_disk([step.arguments["source"] for step in plan if step.verb == "clone"])
 
@@ -176,6 +176,18 @@ def _mebibytes(size: int) -> str:
 
 
 # --- addresses ------------------------------------------------------------------------------
+
+
+def zones(snapshot: Snapshot, wanted: t.Iterable[Wanted], plan: Plan) -> list[str]:
+    """The network zones that machines will come into, one for each that does."""
+    starting = {step.subject for step in plan if step.verb == "start"}
+    again = {step.subject for step in plan if step.verb == "restart"}
+    found = []
+    for one in wanted:
+        zone = Files(snapshot, one).zone() if one.name in starting | again else None
+        if zone and (one.name in starting or zone != zone_in(snapshot.of(one.name).settings)):
+            found.append(zone)
+    return found
 
 
 def check_zones(starts: t.Mapping[str, int]) -> None:

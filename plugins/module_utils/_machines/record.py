@@ -10,13 +10,17 @@ machine was started, which ends with the host's uptime.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import typing as t
 
-from .._core import files, memory
+from .._core import files as core_files
+from .._core import memory
 from .._core.plan import Failure
-from .plan import Record, digest
+from .._settings import nspawn_file
+from . import drift
 
 RECORDS = memory.of("machines")
 STARTS = "/run/nspawn.machined/starts"
@@ -28,8 +32,23 @@ _ENDING = ".json"
 # --- what was made --------------------------------------------------------------------------
 
 
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What the collection remembers of a machine, on the host and only for root."""
+
+    made: bool = False
+    """The collection cloned its image: it may be purged."""
+    image: t.Optional[str] = None
+    """What it was cloned from."""
+    identity: str = ""
+    """The file system object that is its image; empty until the clone was seen to be whole."""
+    owner: t.Optional[str] = None
+    variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    declared: drift.Declared = dataclasses.field(default_factory=dict)
+
+
 def read(name: str) -> t.Optional[Record]:
-    text = files.read(_path(name))
+    text = core_files.read(_path(name))
     return None if text is None else _parsed(_path(name), text)
 
 
@@ -92,6 +111,21 @@ def _parsed(path: str, text: str) -> Record:
 # --- what was started -----------------------------------------------------------------------
 
 
+def digest(settings: t.Optional[str], unit: t.Optional[str]) -> str:
+    """What a machine is started with, in one word. A remark in a file makes no difference."""
+    meaning = json.dumps([_meaning(settings), _meaning(unit or None)])
+    return hashlib.sha256(meaning.encode()).hexdigest()
+
+
+def _meaning(text: t.Optional[str]) -> t.Any:
+    if text is None:
+        return None
+    try:
+        return nspawn_file.parse(text).as_lists()
+    except Failure:
+        return text
+
+
 def invocation(unit: str) -> t.Optional[str]:
     """The identity of the run of a unit; nothing when it does not run."""
     try:
@@ -106,19 +140,19 @@ def remember_start(
     this = invocation(unit)
     if this:
         text = f"{this} {digest(settings, drop_in)}\n"
-        files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
+        core_files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
 
 
 def started_with(name: str, unit: str) -> t.Optional[str]:
     """The digest of the files that a machine runs with; nothing when we did not start it."""
-    text = files.read(os.path.join(STARTS, name))
+    text = core_files.read(os.path.join(STARTS, name))
     this, _space, known = (text or "").strip().partition(" ")
     return known if known and this == invocation(unit) else None
 
 
 def forget_start(name: str) -> None:
-    files.remove(os.path.join(STARTS, name))
-    files.remove_empty_directory(STARTS)
+    core_files.remove(os.path.join(STARTS, name))
+    core_files.remove_empty_directory(STARTS)
 
 
 def _link(unit: str) -> str:

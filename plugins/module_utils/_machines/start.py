@@ -15,7 +15,7 @@ import signal
 import time
 import typing as t
 
-from .._core import files
+from .._core import files as core_files
 from .._core.plan import Failure, Step
 from .._core.run import CommandFailed, run
 from .._settings import nspawn_file
@@ -194,8 +194,8 @@ Texts = tuple[t.Optional[str], t.Optional[str]]
 def _texts(step: Step) -> Texts:
     """The files that count when the machine is started now."""
     return (
-        files.read(nspawn_file.path_of(step.subject)),
-        files.read(unit_files.drop_in_path(step.arguments["unit"])),
+        core_files.read(nspawn_file.path_of(step.subject)),
+        core_files.read(unit_files.drop_in_path(step.arguments["unit"])),
     )
 
 

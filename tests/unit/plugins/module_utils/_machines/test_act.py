@@ -3,24 +3,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, Step
-from ansible_collections.nspawn.machined.plugins.module_utils._machines import host as machines_host
-from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import (
-    PHASES,
-    Seen,
-    Snapshot,
-    Wanted,
-    plan,
-)
-from ansible_collections.nspawn.machined.plugins.module_utils._systemd import image_classes
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import act as machines_act
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import PHASES, plan
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Seen, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
 
 NAMES = [f"n{number}" for number in range(6)]
 EVERYTHING = [
@@ -53,7 +46,7 @@ class Batches:
 
 def test_each_verb_is_called_once_for_all_machines() -> None:
     batches = Batches(())
-    outcome = machines_host.carry_out_with(batches.table, FROM_NOTHING, silence)
+    outcome = machines_act.apply_with(batches.table, FROM_NOTHING, silence)
     verbs = [verb for verb, _subjects in batches.calls]
     assert verbs == ["record", "clone", "write", "enable", "reload", "start"]
     assert dict(batches.calls)["start"] == NAMES
@@ -65,7 +58,7 @@ def test_each_verb_is_called_once_for_all_machines() -> None:
 @given(st.sets(st.sampled_from([step.identity for step in FROM_NOTHING])))
 def test_a_machine_that_fails_does_not_keep_another_from_being_started(failing: set[str]) -> None:
     failing -= {"reload systemd"}
-    outcome = machines_host.carry_out_with(Batches(failing).table, FROM_NOTHING, silence)
+    outcome = machines_act.apply_with(Batches(failing).table, FROM_NOTHING, silence)
     touched = {step.arguments["machine"] for step in FROM_NOTHING if step.identity in failing}
     done = {step.identity for step in outcome.done}
     for name in NAMES:
@@ -78,7 +71,7 @@ def test_a_machine_that_fails_does_not_keep_another_from_being_started(failing: 
 
 
 def test_nothing_is_started_when_systemd_could_not_read_its_units() -> None:
-    outcome = machines_host.carry_out_with(Batches({"reload systemd"}).table, FROM_NOTHING, silence)
+    outcome = machines_act.apply_with(Batches({"reload systemd"}).table, FROM_NOTHING, silence)
     assert [step.verb for step in outcome.skipped] == ["start"] * len(NAMES)
 
 
@@ -87,7 +80,7 @@ def test_a_batch_that_fails_as_a_whole_fails_for_each_of_its_machines() -> None:
         raise Failure("systemd is gone")
 
     table = {**Batches(()).table, "enable": broken}
-    outcome = machines_host.carry_out_with(table, FROM_NOTHING, silence)
+    outcome = machines_act.apply_with(table, FROM_NOTHING, silence)
     assert [step.identity for step, _error in outcome.failed] == [f"enable {n}" for n in NAMES]
     assert outcome.done[-1].verb == "start"
 
@@ -97,7 +90,7 @@ def test_a_rolling_restart_leaves_the_rest_running_when_one_does_not_come_back()
     snapshot = Snapshot(dict.fromkeys(NAMES, running), frozenset(NAMES))
     steps = plan(snapshot, [Wanted(name, "restarted") for name in NAMES], rolling=2)
     batches = Batches({"restart n2"})
-    outcome = machines_host.carry_out_with(batches.table, steps, silence)
+    outcome = machines_act.apply_with(batches.table, steps, silence)
     assert batches.calls == [("restart", ["n0", "n1"]), ("restart", ["n2", "n3"])]
     assert [step.subject for step in outcome.skipped] == ["n4", "n5"]
 
@@ -108,7 +101,7 @@ def test_a_clone_loses_the_machine_id_of_its_template(tmp_path: Path) -> None:
     (root / "etc/machine-id").write_text("0" * 31 + "1\n")
     (root / "var/lib/dbus").mkdir(parents=True)
     (root / "var/lib/dbus/machine-id").write_text("0" * 31 + "1\n")
-    machines_host.make_individual(str(root))
+    machines_act.make_individual(str(root))
     assert (root / "etc/machine-id").read_text() == ""
     assert not (root / "var/lib/dbus/machine-id").exists()
 
@@ -122,7 +115,7 @@ def test_a_link_in_an_image_does_not_lead_to_the_hosts_machine_id(tmp_path: Path
     (root / "var/lib").mkdir(parents=True)
     (root / "var/lib/dbus").symlink_to(tmp_path)
     (tmp_path / "machine-id").write_text("the host's\n")
-    machines_host.make_individual(str(root))
+    machines_act.make_individual(str(root))
     assert host.read_text() == "the host's\n"
     assert (tmp_path / "machine-id").exists()
 
@@ -131,34 +124,8 @@ def test_the_link_that_dbus_has_to_the_machine_id_stays(tmp_path: Path) -> None:
     (tmp_path / "var/lib/dbus").mkdir(parents=True)
     link = tmp_path / "var/lib/dbus/machine-id"
     link.symlink_to("/etc/machine-id")
-    machines_host.make_individual(str(tmp_path))
+    machines_act.make_individual(str(tmp_path))
     assert link.is_symlink()
-
-
-@pytest.mark.parametrize(
-    ("own", "of_template", "booted"),
-    [
-        ("a" * 32, "", True),
-        ("a" * 32, "b" * 32, True),
-        ("a" * 32, "a" * 32, False),
-        ("", "b" * 32, False),
-        ("uninitialized", "", False),
-    ],
-)
-def test_a_clone_that_has_booted_has_a_machine_id_of_its_own(
-    own: str, of_template: str, booted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = dataclasses.replace(image_classes.MACHINE, directories=(str(tmp_path),))
-    monkeypatch.setattr(image_classes, "MACHINE", here)
-    for name, text in (("clone", own), ("template", of_template)):
-        (tmp_path / name / "etc").mkdir(parents=True)
-        (tmp_path / name / "etc/machine-id").write_text(f"{text}\n")
-    assert machines_host.has_booted(str(tmp_path / "clone"), "template") == booted
-
-
-def test_an_image_that_is_a_file_tells_nothing_of_its_boots(tmp_path: Path) -> None:
-    (tmp_path / "clone.raw").write_text("")
-    assert not machines_host.has_booted(str(tmp_path / "clone.raw"), None)
 
 
 def test_a_step_that_was_done_with_a_warning_is_done() -> None:
@@ -169,7 +136,7 @@ def test_a_step_that_was_done_with_a_warning_is_done() -> None:
         Snapshot({name: Seen(image="directory", active="active") for name in NAMES}, frozenset()),
         [Wanted(name, "stopped") for name in NAMES],
     )
-    outcome = machines_host.carry_out_with({"stop": warned}, steps, silence)
+    outcome = machines_act.apply_with({"stop": warned}, steps, silence)
     assert outcome.done == list(steps) and not outcome.failed
     assert [(step.subject, str(warning)) for step, warning in outcome.noted] == [
         (NAMES[0], "it was killed")
@@ -178,7 +145,7 @@ def test_a_step_that_was_done_with_a_warning_is_done() -> None:
 
 def test_each_verb_is_told_before_it_is_carried_out() -> None:
     told: list[str] = []
-    machines_host.carry_out_with(Batches(()).table, FROM_NOTHING, told.append)
+    machines_act.apply_with(Batches(()).table, FROM_NOTHING, told.append)
     assert told == [
         "record 6 machines",
         "clone 6 machines",
@@ -189,5 +156,5 @@ def test_each_verb_is_told_before_it_is_carried_out() -> None:
     ]
     told.clear()
     few = plan(Snapshot({}, frozenset({"trixie"})), EVERYTHING[:2])
-    machines_host.carry_out_with(Batches(()).table, few, told.append)
+    machines_act.apply_with(Batches(()).table, few, told.append)
     assert told[-1] == "start n0, n1"

@@ -10,13 +10,9 @@ import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import limits
-from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import (
-    Seen,
-    Snapshot,
-    Wanted,
-    plan,
-    zones,
-)
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Seen, Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._settings.nspawn_file import Settings
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd import machined
 
@@ -63,7 +59,7 @@ def test_only_machines_that_start_count_for_their_zone() -> None:
         Wanted("stays", "stopped", image="trixie", declared=True, settings=NETWORK),
     ]
     steps = plan(snapshot, wanted)
-    assert zones(snapshot, wanted, steps) == ["back", "web"]
+    assert limits.zones(snapshot, wanted, steps) == ["back", "web"]
 
 
 def test_the_network_of_a_link_is_the_one_that_it_has() -> None:
@@ -79,7 +75,7 @@ def test_a_machine_that_moves_to_another_zone_by_a_restart_counts_for_it() -> No
         Wanted(name, "started", declared=True, settings=NETWORK, restart="always")
         for name in ("moves", "stays")
     ]
-    assert zones(snapshot, wanted, plan(snapshot, wanted)) == ["web"]
+    assert limits.zones(snapshot, wanted, plan(snapshot, wanted)) == ["web"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     record as machines_record,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import Record, digest
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.record import Record, digest
 
 UNIT = "systemd-nspawn@web.service"
 

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What cannot come true on this host is refused before anything changes.
+
+Private to the collection. Pure.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from .._core.plan import Failure
+from .._systemd.machined import unit_of
+from .seen import Snapshot
+from .wanted import Wanted
+
+
+def check(snapshot: Snapshot, wanted: t.Sequence[Wanted]) -> None:
+    """Refuse what cannot come true, before anything changes."""
+    leaving = {one.name for one in wanted if one.state == "absent"}
+    for one in wanted:
+        _check_one(snapshot, one, leaving)
+
+
+def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> None:
+    seen = snapshot.of(one.name)
+    if seen.stranger:
+        raise Failure(
+            f"{one.name}: a machine of this name runs in {seen.stranger}, not in "
+            f"{unit_of(one.name)}; stop it there, then run this again"
+        )
+    if one.state == "absent" or seen.whole:
+        return
+    if one.image is None:
+        if seen.half_made:
+            raise Failure(
+                f"{one.name}: its image was not cloned to the end; say again which image it is "
+                "made from, so that it is made anew"
+            )
+        if one.declared or one.state in ("started", "restarted", "paused") or one.enabled:
+            raise Failure(
+                f"{one.name}: there is no image of this name in /var/lib/machines"
+                + (", and none is named to clone it from" if one.declared else "")
+                + _nearest(one.name, snapshot.images)
+            )
+    elif one.image not in snapshot.images:
+        raise Failure(
+            f"{one.name}: cannot be cloned from {one.image}: there is no image of this name"
+            + _nearest(one.image, snapshot.images)
+        )
+    elif snapshot.of(one.image).half_made:
+        raise Failure(
+            f"{one.name}: cannot be cloned from {one.image}, whose own image was not cloned to the "
+            f"end; have {one.image} made anew first"
+        )
+    elif one.image in leaving:
+        raise Failure(
+            f"{one.name}: cannot be cloned from {one.image}, which is to be absent; remove "
+            f"{one.image} in a later call"
+        )
+
+
+def _nearest(name: str, images: t.Iterable[str]) -> str:
+    """The image that was probably meant, or which there are."""
+    there = sorted(images)
+    near = difflib.get_close_matches(name, there, n=1)
+    if near:
+        return f". Did you mean {near[0]}?"
+    if not there:
+        return ". There are no images on this host"
+    return f". There are: {', '.join(there[:20])}" + (" …" if len(there) > 20 else "")

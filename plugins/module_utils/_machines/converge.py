@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Look, plan, act and tell: one run of a module that changes machines.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core.plan import Failure, Outcome, describe, diff
+from .._systemd import machined
+from . import act, limits
+from . import result as machines_result
+from . import seen as machines_seen
+from .plan import plan, purged
+from .wanted import Wanted
+
+
+def converge(
+    module: AnsibleModule,
+    wanted: t.Sequence[Wanted],
+    *,
+    rolling: int = 0,
+    purge: bool = False,
+    limited: bool = True,
+    expected: t.Collection[str] = (),
+) -> dict[str, t.Any]:
+    """Bring the machines into the wanted state, unless in check mode, and tell what became of each.
+
+    O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
+    """
+    if not module.check_mode:
+        machined.require()
+    snapshot = machines_seen.snapshot(wanted, recorded=purge)
+    if module.check_mode:
+        snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
+    every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
+    steps = plan(snapshot, every, rolling=rolling)
+    if limited:
+        limits.check(snapshot, every, steps)
+    outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
+    told = machines_result.tell(every, snapshot, outcome, module.check_mode)
+    result: dict[str, t.Any] = {
+        "changed": bool(outcome.done),
+        "plan": describe(steps),
+        "machines": told,
+    }
+    if module._diff:
+        result["diff"] = diff(steps)
+    for _step, warning in outcome.noted:
+        module.warn(str(warning))
+    for name, one in told.items():
+        if one.get("failed_units"):
+            module.warn(f"{name} has booted but is degraded: {', '.join(one['failed_units'])}")
+    if outcome.failed:
+        raise Failure(machines_result.summary(told), **result)
+    return result

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the files of a machine shall say: its settings, and the drop-in of its unit.
+
+Private to the collection. Pure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._settings import nspawn_file
+from .seen import Seen, Snapshot
+from .wanted import Wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The files of one machine."""
+
+    snapshot: Snapshot
+    wanted: Wanted
+
+    @property
+    def seen(self) -> Seen:
+        return self.snapshot.of(self.wanted.name)
+
+    @property
+    def cloned(self) -> bool:
+        """Its image is yet to be cloned, and then there are files of its template."""
+        return bool(self.wanted.image) and not self.seen.whole
+
+    def settings(self) -> t.Optional[str]:
+        """The text that the machine's settings shall have."""
+        text = self._settings_after_clone()
+        path = nspawn_file.path_of(self.wanted.name)
+        exactly = self.exact_settings()
+        if exactly is not None:
+            return nspawn_file.merge(text, exactly, exclusive=True, what=path)
+        users = _users(self.wanted.users, None)
+        if text is None and (users or not self._counts_elsewhere):
+            text = nspawn_file.merge(None, nspawn_file.DEFAULTS)
+        return nspawn_file.merge(text, users, what=path) if text is not None and users else text
+
+    def exact_settings(self) -> t.Optional[nspawn_file.Settings]:
+        """All that the settings shall say; nothing when that was left open."""
+        given = self.wanted.settings
+        if given is None:
+            return None
+        return nspawn_file.with_defaults(given).updated(_users(self.wanted.users, given))
+
+    @property
+    def _counts_elsewhere(self) -> bool:
+        """Not for a machine of ours: a clone may have brought that file along."""
+        made = self.cloned or (self.seen.record is not None and self.seen.record.made)
+        return self.seen.settings_elsewhere and not made
+
+    def _settings_after_clone(self) -> t.Optional[str]:
+        if self.seen.settings is None and self.cloned:
+            return self.snapshot.image_settings.get(self.wanted.image or "")
+        return self.seen.settings
+
+    def unit(self) -> t.Optional[str]:
+        """The text that the drop-in of its unit shall have."""
+        return self.seen.unit if self.wanted.unit is None else self.wanted.unit or None
+
+    def zone(self) -> t.Optional[str]:
+        """The network zone that the machine is in once it runs."""
+        return zone_in(self.settings())
+
+
+def zone_in(settings: t.Optional[str]) -> t.Optional[str]:
+    return nspawn_file.parse(settings).last("Network", "Zone") if settings else None
+
+
+def _users(
+    users: t.Sequence[str], settings: t.Optional[nspawn_file.Settings]
+) -> nspawn_file.Settings:
+    """The users that are bound, beside those whom the settings name already."""
+    if not users:
+        return nspawn_file.Settings({})
+    named = settings.values_of("Files", "BindUser") if settings else ()
+    return nspawn_file.Settings({"Files": {"BindUser": tuple(dict.fromkeys((*named, *users)))}})

@@ -1,0 +1,177 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What there is of machines on a host, read once for all of them. Private to the collection.
+
+However many machines there are, looking costs the same few processes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._core import files as core_files
+from .._images import provenance
+from .._settings import nspawn_file
+from .._systemd import machined, unit_files
+from .._systemd import units as systemd_units
+from . import record as machines_record
+from .wanted import Wanted
+
+RUNNING = frozenset({"active", "activating", "reloading", "refreshing"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One machine as it is."""
+
+    image: t.Optional[str] = None
+    """The type of its image."""
+    identity: str = ""
+    """What stays the same of its image under any name (see C(_images.provenance))."""
+    settings: t.Optional[str] = None
+    """The text of its file in /etc."""
+    settings_elsewhere: bool = False
+    """There is a file in one of the places that count when there is none in /etc."""
+    unit: t.Optional[str] = None
+    """The text of its drop-in."""
+    enabled: bool = False
+    active: str = "inactive"
+    frozen: bool = False
+    stranger: t.Optional[str] = None
+    """The unit in which a machine of this name runs, when that is not its own."""
+    started_with: t.Optional[str] = None
+    """The digest of the files that the running machine was started with, when that is known."""
+    edited_since: bool = False
+    """Its files are younger than its start."""
+    record: t.Optional[machines_record.Record] = None
+    booted: bool = False
+    """It has a machine ID of its own. Looked for only where the end of its clone was not seen."""
+
+    @property
+    def running(self) -> bool:
+        return self.active in RUNNING
+
+    @property
+    def stoppable(self) -> bool:
+        """It runs, or is about to stop and may hang in that."""
+        return self.running or self.active == "deactivating"
+
+    @property
+    def half_made(self) -> bool:
+        """A clone of ours that was cut off, or of which we did not see the end."""
+        record = self.record
+        cut_off = bool(self.image and record and record.made and not record.identity)
+        # Whoever started it found it whole, and has been working with it.
+        return cut_off and self.active == "inactive" and not self.booted
+
+    @property
+    def whole(self) -> bool:
+        """It has an image, and nothing is missing in that."""
+        return bool(self.image) and not self.half_made
+
+
+NOTHING = Seen()
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The host as it is."""
+
+    machines: t.Mapping[str, Seen]
+    images: frozenset[str]
+    """The names of all images."""
+    image_settings: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The text of the settings of images that are cloned: the clone takes it along."""
+    unread: bool = False
+    """A run was cut off between a change of a unit and systemd's reload."""
+
+    def of(self, name: str) -> Seen:
+        return self.machines.get(name, NOTHING)
+
+
+# --- look -----------------------------------------------------------------------------------
+
+
+def snapshot(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
+    """The host as it is, as far as these machines are concerned; O(recorded): all of ours too."""
+    names = list(dict.fromkeys(one.name for one in wanted))
+    if recorded:
+        names += [name for name in machines_record.names() if name not in names]
+    images = machined.images()
+    units = systemd_units.snapshot([machined.unit_of(name) for name in names])
+    strangers = _strangers(units)
+    sources = {one.image for one in wanted if one.image}
+    texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
+    return Snapshot(
+        machines={
+            name: _seen(name, images.get(name), units[machined.unit_of(name)], strangers)
+            for name in names
+        },
+        images=frozenset(images),
+        image_settings={name: text for name, text in texts.items() if text is not None},
+        unread=unit_files.unread(),
+    )
+
+
+def _strangers(units: t.Mapping[str, systemd_units.UnitState]) -> dict[str, str]:
+    """The units of machines that run without their own unit."""
+    running = {unit for unit, state in units.items() if state.running}
+    suspects = [
+        name
+        for name in machined.registered()
+        if machined.unit_of(name) in units and machined.unit_of(name) not in running
+    ]
+    found = machined.machines(suspects)
+    return {name: machine.unit for name, machine in found.items()}
+
+
+def _seen(
+    name: str,
+    image: t.Optional[machined.Image],
+    state: systemd_units.UnitState,
+    strangers: t.Mapping[str, str],
+) -> Seen:
+    unit = machined.unit_of(name)
+    file = nspawn_file.locate(name, image.path if image else None)
+    drop_in = unit_files.drop_in_path(unit)
+    seen = Seen(
+        image=image.type if image else None,
+        identity=provenance.identity_of(image.path) if image else "",
+        settings=core_files.read(nspawn_file.path_of(name)),
+        settings_elsewhere=bool(file and file.path != nspawn_file.path_of(name)),
+        unit=core_files.read(drop_in),
+        enabled=state.enabled,
+        active=state.active,
+        frozen=state.frozen,
+        stranger=strangers.get(name),
+        record=machines_record.read(name),
+    )
+    if seen.half_made and image and seen.record:
+        return dataclasses.replace(seen, booted=has_booted(image.path, seen.record.image))
+    if not state.running:
+        return seen
+    files = [drop_in, *([file.path] if file else [])]
+    return dataclasses.replace(
+        seen,
+        started_with=machines_record.started_with(name, unit),
+        edited_since=systemd_units.younger_than_start(unit, files),
+    )
+
+
+def has_booted(root: str, template: t.Optional[str]) -> bool:
+    """Whether a clone has another machine ID than its template, which only a boot gives it."""
+    own = _machine_id(root)
+    return bool(own) and (not template or own != _machine_id(machined.image_path(template)))
+
+
+def _machine_id(root: str) -> str:
+    """The machine ID in an image that is a directory; empty when there is none yet."""
+    try:
+        with open(core_files.inside(root, "/etc/machine-id"), encoding="ascii") as stream:
+            found = stream.read(64).strip()
+    except (OSError, ValueError):
+        return ""
+    return found if found != "uninitialized" else ""

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
+from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
+    RUNNING,
+    TEMPLATE_SETTINGS,
+    TEMPLATES,
+    host_with,
+    recorded,
+)
+
+
+def test_settings_of_a_machine_that_has_some_are_left_alone_when_none_are_given() -> None:
+    wanted = Wanted("web", "started", declared=True)
+    hers = recorded(dataclasses.replace(RUNNING, settings="# hers\n"), wanted)
+    assert plan(host_with(web=hers), [wanted]) == ()
+
+
+def test_a_clone_keeps_the_settings_of_its_template() -> None:
+    snapshot = Snapshot({}, frozenset(TEMPLATES), TEMPLATE_SETTINGS)
+    steps = plan(snapshot, [Wanted("web", "stopped", image="bookworm", declared=True)])
+    (write,) = [step for step in steps if step.verb == "write"]
+    assert write.arguments["text"] == TEMPLATE_SETTINGS["bookworm"]
