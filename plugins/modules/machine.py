@@ -17,6 +17,7 @@ author:
   - nspawn.machined contributors (@nspawn-machined)
 extends_documentation_fragment:
   - nspawn.machined.attributes
+  - nspawn.machined.waiting
 attributes:
   check_mode:
     support: full
@@ -62,28 +63,6 @@ options:
     description:
       - Whether the machines start with the host. When left out, that stays as it is.
     type: bool
-  wait:
-    description:
-      - How long to wait for a machine that is started. V(booted) waits until its boot has ended,
-        V(registered) until systemd-machined knows it, V(none) not at all.
-      - A machine whose settings say C(NotifyReady=yes) tells when it has booted. Others are asked
-        again and again, which needs a D-Bus inside.
-    type: str
-    choices: [booted, registered, none]
-    default: booted
-  wait_timeout:
-    description:
-      - The seconds that a machine may take to start, and to stop.
-      - One that has not booted by then has failed, and goes on booting. systemd itself gives a
-        machine with C(NotifyReady=yes) 90 seconds, unless C(TimeoutStartSec=) of its unit says
-        otherwise.
-    type: float
-    default: 120
-  force:
-    description:
-      - Kill machines that have not stopped at the end of O(wait_timeout).
-    type: bool
-    default: false
   check_limits:
     description:
       - Refuse to start machines that would exceed the host's inotify instances, or the addresses of

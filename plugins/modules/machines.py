@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - nspawn.machined.attributes
   - nspawn.machined.attributes.action_plugin
+  - nspawn.machined.waiting
 attributes:
   async:
     support: full
@@ -134,26 +135,6 @@ options:
       - Remove the machines that this module has made on this host and that O(machines) does not
         name any more, neither as a machine nor as the O(machines[].image) of one. Machines that
         somebody else made are never touched.
-    type: bool
-    default: false
-  wait:
-    description:
-      - How long to wait for a machine that is started. V(booted) waits until its boot has ended,
-        V(registered) until systemd-machined knows it, V(none) not at all.
-    type: str
-    choices: [booted, registered, none]
-    default: booted
-  wait_timeout:
-    description:
-      - The seconds that a machine may take to start, and to stop.
-      - One that has not booted by then has failed, and goes on booting. systemd itself gives a
-        machine with C(NotifyReady=yes) 90 seconds, unless C(TimeoutStartSec=) of its unit says
-        otherwise.
-    type: float
-    default: 120
-  force:
-    description:
-      - Kill machines that have not stopped at the end of O(wait_timeout).
     type: bool
     default: false
   check_limits:
