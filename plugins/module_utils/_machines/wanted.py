@@ -64,9 +64,7 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
         declared=True,
         settings=_settings_of(entry["settings"], f"{here}, settings"),
         users=_users_of(entry["users"], here),
-        unit=None
-        if entry["unit"] is None
-        else unit_text.render(entry["unit"], f"{here}, unit"),
+        unit=None if entry["unit"] is None else unit_text.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
         owner=entry["owner"],
         variables=entry["vars"] or {},

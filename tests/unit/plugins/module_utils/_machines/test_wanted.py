@@ -11,6 +11,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import (
     Wanted,
+    wanted_of,
 )
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
     STOPPED,
