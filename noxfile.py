@@ -36,6 +36,15 @@ def bare_check(session: nox.Session) -> None:
     session.run("python3", "tests/tools/check_bare.py")
 
 
+@nox.session(name="imports-check", python=False)
+def imports_check(session: nox.Session) -> None:
+    """Check who imports whom: the contracts are in pyproject.toml."""
+    # The type of contract that is ours, and sentences that are not cut at column 80.
+    environment = {"PYTHONPATH": "tests/tools", "COLUMNS": "200"}
+    cache = "build/cache/import-linter"
+    session.run("lint-imports", "--no-logo", "--cache-dir", cache, env=environment)
+
+
 @nox.session(name="shellcheck", python=False)
 def shellcheck(session: nox.Session) -> None:
     """Check the shell scripts."""

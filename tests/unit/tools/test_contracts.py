@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The contracts of pyproject.toml, on a small tree that keeps them and one wrong import."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import grimp
+import pytest
+from contracts import OneFace
+from importlinter import output
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).resolve().parents[3]
+CONTRACTS = {
+    contract["id"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+}
+ROOMS = re.findall(r"\w+", " ".join(CONTRACTS["rooms"]["layers"]))
+
+PLAN = "module_utils/{room}/plan.py"
+MODULE = "modules/machines.py"
+ACTION = "action/machines.py"
+UPLOAD = "plugin_utils/_actions/upload.py"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Each room with a plan, an act and a face, one module, one action plugin and what it needs."""
+    files = {
+        MODULE: "from ..module_utils._machines import face\n",
+        ACTION: "from ..plugin_utils._actions import upload\n",
+        UPLOAD: "from ...module_utils._systemd import plan\n",
+        "plugin_utils/_actions/progress.py": "import os\n",
+        "doc_fragments/attributes.py": "",
+    }
+    for room in ROOMS:
+        imported = "from .._core import plan\n" if room != "_core" else "import os\n"
+        files[PLAN.format(room=room)] = imported
+        files[f"module_utils/{room}/act.py"] = "from . import plan\n"
+        files[f"module_utils/{room}/face.py"] = "from . import act\n"
+    for name, text in files.items():
+        path = tmp_path / "plugins" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}import sys\n")
+    return tmp_path
+
+
+def lint(tree: Path) -> tuple[set[str], str]:
+    """The contracts that do not hold, and all that is said, as in make lint."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.chdir(tree)
+        # The files of this repository are "plugins" too.
+        path = [str(ROOT / "tests/tools"), *sys.path]
+        patch.setattr(sys, "path", [one for one in path if not Path(one, "plugins").is_dir()])
+        patch.setattr(output.console, "width", 200)
+        status = lint_imports(
+            str(ROOT / "pyproject.toml"), no_cache=True, is_debug_mode=True, no_logo=True
+        )
+    text = said.getvalue()
+    broken = {key for key, one in CONTRACTS.items() if f"{one['name']} BROKEN" in text}
+    assert bool(status) is bool(broken), text
+    return broken, " ".join(text.split())
+
+
+def plant(tree: Path, name: str, line: str) -> None:
+    path = tree / "plugins" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{path.read_text() if path.exists() else ''}{line}\n")
+
+
+def test_a_tree_without_a_wrong_import_keeps_them_all(tree: Path) -> None:
+    assert lint(tree)[0] == set()
+
+
+@pytest.mark.parametrize(
+    ("importer", "line", "broken", "said"),
+    [
+        pytest.param(
+            PLAN.format(room="_core"),
+            "from .._machines import plan",
+            {"rooms"},
+            "plugins.module_utils._core.plan -> plugins.module_utils._machines.plan (l.3)",
+            id="up",
+        ),
+        pytest.param(
+            PLAN.format(room="_settings"),
+            "from .._images.plan import Step",
+            {"rooms"},
+            "plugins.module_utils._settings is not allowed to import plugins.module_utils._images",
+            id="up by one",
+        ),
+        pytest.param(
+            PLAN.format(room="_mkosi"),
+            "from .._machines import plan",
+            {"rooms"},
+            "plugins.module_utils._mkosi is not allowed to import plugins.module_utils._machines",
+            id="sideways",
+        ),
+        pytest.param(
+            PLAN.format(room="_mkosi"),
+            "from .._settings import plan",
+            {"settings"},
+            "plugins.module_utils._mkosi.plan -> plugins.module_utils._settings.plan (l.3)",
+            id="from _mkosi down to _settings",
+        ),
+        pytest.param(
+            PLAN.format(room="_images"),
+            "from .._inside import plan",
+            {"inside"},
+            "plugins.module_utils._images.plan -> plugins.module_utils._inside.plan (l.3)",
+            id="from _images down to _inside",
+        ),
+        pytest.param(
+            PLAN.format(room="_machines"),
+            "from .._firewalld import plan",
+            {"firewalld"},
+            "plugins.module_utils._machines.plan -> plugins.module_utils._firewalld.plan (l.3)",
+            id="from _machines down to _firewalld",
+        ),
+        pytest.param(
+            PLAN.format(room="_users"),
+            "from .._core import plan",
+            {"rooms"},
+            "plugins.module_utils._users",
+            id="a room that has no layer",
+        ),
+        pytest.param(
+            PLAN.format(room="_core"),
+            "from . import act",
+            {"circles"},
+            "No cycles are allowed in plugins.module_utils._core. "
+            "It could be made acyclic by removing 1 dependency: - .",
+            id="in a circle within a room",
+        ),
+        pytest.param(
+            MODULE,
+            "from ..module_utils._machines import plan",
+            {"face"},
+            "plugins/modules/machines.py:3: imports plugins/module_utils/_machines/plan.py, "
+            "which is no face",
+            id="of a module behind the face",
+        ),
+        pytest.param(
+            MODULE,
+            "from ..module_utils._images import face",
+            {"face"},
+            "plugins/modules/machines.py: imports several faces: "
+            "plugins/module_utils/_images/face.py, plugins/module_utils/_machines/face.py",
+            id="of a module of a second face",
+        ),
+        pytest.param(
+            "modules/two.py",
+            "import json",
+            {"face"},
+            "plugins/modules/two.py: imports no face",
+            id="missing in a module",
+        ),
+        pytest.param(
+            MODULE,
+            "from ..plugin_utils._actions import progress",
+            {"face"},
+            "plugins/modules/machines.py:3: imports plugins/plugin_utils/_actions/progress.py, "
+            "which is no face",
+            id="of a module from the controller",
+        ),
+        pytest.param(
+            PLAN.format(room="_mkosi"),
+            "from .._images import face",
+            {"behind"},
+            "plugins.module_utils._mkosi.plan -> plugins.module_utils._images.face (l.3)",
+            id="of a room through the face of another",
+        ),
+        pytest.param(
+            PLAN.format(room="_images"),
+            "from ...plugin_utils._actions import progress",
+            {"sides"},
+            "plugins.module_utils is not allowed to import plugins.plugin_utils",
+            id="of a room from the controller",
+        ),
+        pytest.param(
+            UPLOAD,
+            "from ...action import machines",
+            {"sides"},
+            "plugins.plugin_utils is not allowed to import plugins.action",
+            id="of plugin_utils up to an action plugin",
+        ),
+        pytest.param(
+            ACTION,
+            "from ..module_utils._core import plan",
+            {"action"},
+            "plugins/action/machines.py:3: imports plugins/module_utils/_core/plan.py, "
+            "which is no face",
+            id="of an action plugin past plugin_utils",
+        ),
+        pytest.param(
+            PLAN.format(room="_images"),
+            "from ansible_collections.nspawn.machined.plugins.module_utils._core import plan",
+            {"relative"},
+            "plugins.module_utils._images.plan -> ansible_collections (l.3)",
+            id="by a full name",
+        ),
+    ],
+)
+def test_a_wrong_import_breaks_its_contract_and_is_named(
+    tree: Path, importer: str, line: str, broken: set[str], said: str
+) -> None:
+    plant(tree, importer, line)
+    found, text = lint(tree)
+    assert found == broken
+    assert said in text
+    for key in broken:
+        assert " ".join(CONTRACTS[key]["broken_contract_guidance"].split()) in text
+
+
+def test_a_contract_about_files_that_are_not_there_says_so() -> None:
+    options = {"importers": "plugins.modules.*", "faces": "plugins.*.face"}
+    contract = OneFace(
+        "", {"root_packages": ["plugins"]}, {**options, "broken_contract_guidance": ""}
+    )
+    with pytest.raises(ValueError, match=r"plugins\.modules\.\*.*: there is no such file"):
+        contract.check(grimp.ImportGraph(), verbose=False)
