@@ -43,6 +43,9 @@ def tree(tmp_path: Path) -> Path:
         "plugin_utils/_actions/progress.py": "import os\n",
         "doc_fragments/attributes.py": "",
     }
+    for module in CONTRACTS["plans"]["forbidden_modules"]:
+        if module.startswith("plugins."):
+            files[module.removeprefix("plugins.").replace(".", "/") + ".py"] = "import os\n"
     for room in ROOMS:
         imported = "from .._core import plan\n" if room != "_core" else "import os\n"
         files[PLAN.format(room=room)] = imported
@@ -142,6 +145,20 @@ def test_a_tree_without_a_wrong_import_keeps_them_all(tree: Path) -> None:
             "No cycles are allowed in plugins.module_utils._core. "
             "It could be made acyclic by removing 1 dependency: - .",
             id="in a circle within a room",
+        ),
+        pytest.param(
+            PLAN.format(room="_images"),
+            "from .._core import run",
+            {"plans"},
+            "plugins.module_utils._images.plan -> plugins.module_utils._core.run (l.3)",
+            id="of a plan that would start a process",
+        ),
+        pytest.param(
+            PLAN.format(room="_images"),
+            "import subprocess",
+            {"plans"},
+            "plugins.module_utils._images.plan -> subprocess (l.3)",
+            id="of a plan that would start one by itself",
         ),
         pytest.param(
             MODULE,
