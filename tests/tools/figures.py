@@ -71,8 +71,9 @@ def extent(node: ast.stmt) -> int:
 
 def documentation(node: ast.stmt) -> int:
     """The lines of a statement, if it is a module's documentation."""
-    named = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    return extent(node) if named and node.targets[0].id in DOCUMENTATION else 0
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+        return 0
+    return extent(node) if node.targets[0].id in DOCUMENTATION else 0
 
 
 def zips(checkout: Path) -> t.Iterator[tuple[str, Zip]]:

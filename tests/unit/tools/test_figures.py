@@ -52,7 +52,7 @@ def test_of_what_is_sent_the_archive_and_our_files_in_it_are_counted() -> None:
 
 
 def test_what_is_too_long_is_counted_and_the_longest_named() -> None:
-    lengths = {kind: {} for kind in figures.LIMITS} | {"functions": {"a": 51, "b": 50, "c": 9}}
+    lengths = {"functions": {"a": 51, "b": 50, "c": 9}}
     said = figures.longest(figures.Figures(lengths, {}, {}), "functions", 2)
     assert list(said) == [
         "functions: 3, of which 1 have more than 50 lines",
