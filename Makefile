@@ -73,6 +73,7 @@ PYTEST := python3 -m pytest -p outcomes
 .PHONY: format
 format: venv ## let the formatters rewrite what lint would complain about
 	@$(ENV) ruff check --quiet --fix --exit-zero . && ruff format .
+	@$(ENV) python3 tests/tools/draw_rooms.py
 
 .PHONY: lint
 lint: venv ## formatting, style, types, documentation, licences (SESSIONS=)

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages for contributors name what is there, and docs/architecture.md what may import what."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+import typing as t
+from pathlib import Path
+
+import draw_rooms
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "plugins"
+ROOMS = PLUGINS / "module_utils"
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+PAGES = ("docs/architecture.md", "CONTRIBUTING.md", "tests/README.md", "README.md")
+# What a page may name although it is made, or not ours.
+ELSEWHERE = re.compile(r"/|~|\.venv/|build/|\.\./before")
+CONTRACTS = {
+    contract["id"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+}
+
+
+def prose(page: str) -> str:
+    """A page without its code blocks."""
+    return re.sub(r"(?ms)^ *```.*?^ *```$", "", (ROOT / page).read_text())
+
+
+def codes(page: str) -> list[str]:
+    """What a page sets as code within a line."""
+    return re.findall(r"`([^`\n]+)`", prose(page))
+
+
+def found(path: str) -> Path | None:
+    """Where a path leads, from the root or from the rooms; a bare name may be in any room."""
+    places = [ROOT, ROOMS, PLUGINS]
+    if "/" not in path:
+        places += ROOMS.iterdir()
+    return next((place / path for place in places if (place / path).exists()), None)
+
+
+def paths(page: str) -> list[str]:
+    """The paths that a page names as code, and those that it links to."""
+    words = [word for code in codes(page) for word in code.split()]
+    named = [
+        word for word in words if re.fullmatch(r"[\w./-]*/[\w./-]*|[\w-]+\.(py|md|toml)", word)
+    ]
+    named = [word for word in named if not ELSEWHERE.match(word) and "NAME" not in word]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", prose(page))
+    return sorted({*named, *(f"{Path(page).parent}/{link}" for link in links)})
+
+
+@pytest.mark.parametrize(("page", "path"), [(page, path) for page in PAGES for path in paths(page)])
+def test_a_path_that_a_page_names_is_there(page: str, path: str) -> None:
+    assert found(path), f"{page} names {path}"
+
+
+def definitions(path: Path) -> set[str]:
+    """What a file defines: functions, classes and what they hold, and names that it sets."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+    return names
+
+
+NAMED = re.findall(r"`(\w+)`\s+(?:in|of)\s+`([\w./]+\.py)`", prose("docs/architecture.md"))
+
+
+@pytest.mark.parametrize(("name", "path"), NAMED)
+def test_what_the_page_says_is_in_a_file_is_in_it(name: str, path: str) -> None:
+    file = found(path)
+    assert file
+    assert name in definitions(file)
+
+
+def test_the_page_says_of_many_names_where_they_are() -> None:
+    assert len(NAMED) > 20
+
+
+def test_the_drawing_shows_the_imports_as_they_are() -> None:
+    now = draw_rooms.drawn(ARCHITECTURE, PLUGINS)
+    assert now == ARCHITECTURE, "make format draws it anew"
+
+
+def table() -> dict[str, set[str]]:
+    """The rooms of the page's table, and what each may import."""
+    rows = re.findall(r"(?m)^\| `(_\w+)` \| .* \| (.*) \|$", ARCHITECTURE)
+    return {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows}
+
+
+def allowed() -> dict[str, set[str]]:
+    """The same by the contracts: what stands below, and is not kept for others."""
+    floors = [set(re.findall(r"\w+", layer)) for layer in CONTRACTS["rooms"]["layers"]]
+    result = {
+        room: set[str]().union(*floors[number + 1 :])
+        for number, floor in enumerate(floors)
+        for room in floor
+    }
+    for contract in CONTRACTS.values():
+        if contract["type"] != "protected":
+            continue
+        importers = {name.rpartition(".")[2] for name in contract["allowed_importers"]}
+        kept = {name.rpartition(".")[2] for name in contract["protected_modules"]}
+        for room, below in result.items():
+            if room not in importers:
+                below -= kept
+    return result
+
+
+def test_the_table_says_of_each_room_what_the_contracts_say() -> None:
+    assert table() == allowed()
+
+
+def test_every_room_that_is_there_is_in_the_table() -> None:
+    assert set(table()) == {path.name for path in ROOMS.iterdir() if path.is_dir()}
+
+
+def test_readme_lists_every_room() -> None:
+    listed = re.findall(r"(?m)^ {8}(_\w+)/ ", (ROOT / "README.md").read_text())
+    assert sorted(listed) == sorted(table())
+
+
+def test_the_machine_that_is_followed_uses_arguments_that_the_module_has() -> None:
+    (text,) = re.findall(r"```yaml\n(machines_wanted:.*?)```", ARCHITECTURE, re.DOTALL)
+    specs = yaml.safe_load((ROOT / "roles/machines/meta/argument_specs.yml").read_text())
+    options: dict[str, t.Any] = specs["argument_specs"]["main"]["options"]
+    (entry,) = yaml.safe_load(text)["machines_wanted"]
+    assert set(entry) <= set(options["machines_wanted"]["options"])
