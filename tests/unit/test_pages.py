@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import tomllib
 import typing as t
 from pathlib import Path
@@ -14,6 +15,13 @@ from pathlib import Path
 import draw_rooms
 import pytest
 import yaml
+
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Outcome, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._machines import plan, result
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Snapshot
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import unit_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
@@ -132,9 +140,46 @@ def test_readme_lists_every_room() -> None:
     assert sorted(listed) == sorted(table())
 
 
-def test_the_machine_that_is_followed_uses_arguments_that_the_module_has() -> None:
-    (text,) = re.findall(r"```yaml\n(machines_wanted:.*?)```", ARCHITECTURE, re.DOTALL)
-    specs = yaml.safe_load((ROOT / "roles/machines/meta/argument_specs.yml").read_text())
-    options: dict[str, t.Any] = specs["argument_specs"]["main"]["options"]
-    (entry,) = yaml.safe_load(text)["machines_wanted"]
-    assert set(entry) <= set(options["machines_wanted"]["options"])
+# --- the machine that is followed -----------------------------------------------------------
+
+
+def block(kind: str, beginning: str) -> str:
+    """The code block of the page that begins like this, wherever it is indented to."""
+    blocks = re.findall(r"(?ms)^ *```(\w+)\n(.*?)^ *```$", ARCHITECTURE)
+    (text,) = (
+        text for word, text in blocks if word == kind and text.lstrip().startswith(beginning)
+    )
+    return textwrap.dedent(t.cast("str", text))
+
+
+def followed() -> Wanted:
+    (entry,) = yaml.safe_load(block("yaml", "machines_wanted:"))["machines_wanted"]
+    return Wanted(
+        name=entry.pop("name"),
+        state="started",
+        image=entry.pop("image"),
+        declared=True,
+        settings=nspawn_file.normalise(entry.pop("settings")),
+        unit=unit_text.render(entry.pop("unit")),
+        **entry,
+    )
+
+
+SEEN = Snapshot(machines={}, images=frozenset({"trixie"}))
+
+
+def test_the_plan_on_the_page_is_the_plan_of_the_machine_on_the_page() -> None:
+    steps = describe(plan.plan(SEEN, [followed()]))
+    assert block("text", "record web").split("\n")[:-1] == steps
+
+
+def test_the_result_on_the_page_is_what_is_told_of_that_plan() -> None:
+    steps = plan.plan(SEEN, [followed()])
+    told = result.tell([followed()], SEEN, Outcome(done=list(steps)), checking=True)
+    told["web"]["steps"] = shortened(told["web"]["steps"])
+    shown = yaml.safe_load(block("yaml", "changed:"))
+    assert shown == {"changed": True, "plan": shortened(describe(steps)), "machines": told}
+
+
+def shortened(steps: t.Iterable[str]) -> list[str]:
+    return [re.sub(r"(?<=write ).*", "…", step) for step in steps]
