@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kind of contract that import-linter does not bring: see one face, and nothing behind it."""
+"""Kinds of contracts that import-linter does not bring. pyproject.toml has what they are about."""
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import dataclass
 
@@ -13,17 +14,8 @@ if t.TYPE_CHECKING:
     import grimp
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One importer that sees something else than one face."""
-
-    importer: str
-    faces: tuple[str, ...]
-    others: tuple[tuple[str, tuple[int, ...]], ...]  # each with its lines
-
-
 def path_of(module: str) -> str:
-    """The file of a module, as one names it on the command line."""
+    """The file of a module, as one names it on the command line; also of a pattern of them."""
     return f"{module.replace('.', '/')}.py"
 
 
@@ -33,49 +25,106 @@ def lines(graph: grimp.ImportGraph, importer: str, imported: str) -> tuple[int, 
     return tuple(detail["line_number"] for detail in details)
 
 
-def sentences(finding: Finding) -> t.Iterator[str]:
-    """What is wrong with one importer."""
-    path = path_of(finding.importer)
-    for other, places in finding.others:
-        for line in places:
-            yield f"{path}:{line}: imports {path_of(other)}, which is no face"
-    if len(finding.faces) > 1:
-        yield f"{path}: imports several faces: {', '.join(map(path_of, finding.faces))}"
-    elif not finding.faces:
-        yield f"{path}: imports no face"
+def matching(graph: grimp.ImportGraph, pattern: str) -> set[str]:
+    """The modules of a pattern, which has to have some."""
+    found = graph.find_matching_modules(pattern)
+    if not found:
+        raise ValueError(f"{pattern}: there is no such file")
+    return found
 
 
-class OneFace(Contract):
+class OurContract(Contract):
+    """What both have in common: sentences, and then what to do instead."""
+
+    broken_contract_guidance = fields.TextField()
+
+    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
+        """Find what is wrong."""
+        output.verbose_print(verbose, f"Looking for: {self.name}")
+        found = list(self.sentences(graph))
+        return ContractCheck(kept=not found, metadata={"sentences": found})
+
+    def sentences(self, graph: grimp.ImportGraph) -> t.Iterable[str]:
+        """What is wrong, a sentence for each; none when all is well."""
+        raise NotImplementedError
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Say it."""
+        for sentence in check.metadata["sentences"]:
+            output.print_error(sentence, bold=False)
+        output.print(str(self.broken_contract_guidance))
+
+
+class OneFace(OurContract):
     """Of what is ours, each of the importers imports exactly one of the faces and nothing else."""
 
     importers = fields.ModuleExpressionField()
     faces = fields.ModuleExpressionField()
-    broken_contract_guidance = fields.TextField()
 
-    def check(self, graph: grimp.ImportGraph, verbose: bool) -> ContractCheck:
-        """Look at what each of the importers imports itself."""
-        importers = graph.find_matching_modules(str(self.importers))
-        faces = graph.find_matching_modules(str(self.faces))
-        if not importers or not faces:
-            raise ValueError(f"{self.importers} or {self.faces}: there is no such file")
-        findings = []
-        for importer in sorted(importers):
-            output.verbose_print(verbose, f"Looking at the imports of {importer}...")
+    def sentences(self, graph: grimp.ImportGraph) -> t.Iterable[str]:
+        """What the importers import themselves that they shall not, or not together."""
+        faces = matching(graph, str(self.faces))
+        pattern = path_of(str(self.faces))
+        for importer in sorted(matching(graph, str(self.importers))):
+            path = path_of(importer)
             imported = set(filter(self._is_ours, graph.find_modules_directly_imported_by(importer)))
-            if len(imported & faces) != 1 or imported - faces:
-                others = [
-                    (other, lines(graph, importer, other)) for other in sorted(imported - faces)
-                ]
-                seen = tuple(sorted(imported & faces))
-                findings.append(Finding(importer, seen, tuple(others)))
-        return ContractCheck(kept=not findings, metadata={"findings": findings})
+            for other in sorted(imported - faces):
+                for line in lines(graph, importer, other):
+                    yield f"{path}:{line}: imports {path_of(other)}; expected one {pattern} alone"
+            seen = sorted(map(path_of, imported & faces))
+            if len(seen) != 1:
+                yield f"{path}: expected one {pattern}, found {', '.join(seen) or 'none'}"
 
     def _is_ours(self, module: str) -> bool:
         return module.partition(".")[0] in self.session_options["root_packages"]
 
-    def render_broken_contract(self, check: ContractCheck) -> None:
-        """Say what was found, and what to do instead."""
-        for finding in check.metadata["findings"]:
-            for sentence in sentences(finding):
-                output.print_error(sentence, bold=False)
-        output.print(str(self.broken_contract_guidance))
+
+@dataclass(frozen=True, order=True)
+class Circle:
+    """Files that import each the next one, and the last of them the first."""
+
+    length: int
+    modules: tuple[str, ...]
+
+    @classmethod
+    def of(cls, chain: t.Sequence[str]) -> Circle:
+        """The same one, wherever the chain begins."""
+        first = chain.index(min(chain))
+        return cls(len(chain), (*chain[first:], *chain[:first]))
+
+
+class NoCircles(OurContract):
+    """No file of a folder leads back to itself, over however many others."""
+
+    folders = fields.ListField(subfield=fields.ModuleExpressionField())
+
+    def sentences(self, graph: grimp.ImportGraph) -> t.Iterable[str]:
+        """The shortest circle wherever files are entangled; others may end with it."""
+        circles: set[Circle] = set()
+        for pattern in map(str, t.cast("list[object]", self.folders)):
+            for folder in matching(graph, pattern):
+                circles |= set(circles_in(graph, folder))
+        told: set[str] = set()
+        for circle in sorted(circles):
+            if told.isdisjoint(circle.modules):
+                told.update(circle.modules)
+                yield described(graph, circle)
+
+
+def circles_in(graph: grimp.ImportGraph, folder: str) -> t.Iterator[Circle]:
+    """For each import within a folder the shortest way back."""
+    files = graph.find_children(folder)
+    for importer in files:
+        for imported in graph.find_modules_directly_imported_by(importer) & files:
+            back = graph.find_shortest_chain(importer=imported, imported=importer)
+            if back:
+                yield Circle.of(back)
+
+
+def described(graph: grimp.ImportGraph, circle: Circle) -> str:
+    """A circle as one goes round it."""
+    steps = [
+        f"{path_of(importer)}:{lines(graph, importer, imported)[0]}: imports {path_of(imported)}"
+        for importer, imported in itertools.pairwise((*circle.modules, circle.modules[0]))
+    ]
+    return f"a circle of {circle.length} imports\n" + "\n".join(f"  {step}" for step in steps)
