@@ -298,3 +298,10 @@ def test_where_files_are_entangled_the_shortest_circle_is_told() -> None:
 def test_circles_that_have_no_file_in_common_are_all_told() -> None:
     told = circles(graph_of(("a", "b"), ("b", "a"), ("c", "d"), ("d", "c"), ("a", "c")))
     assert len(told) == 2
+
+
+def test_a_circle_through_another_folder_is_left_to_the_contracts_about_folders() -> None:
+    graph = graph_of(("a", "b"))
+    graph.add_import(importer="room.b", imported="attic.a", line_number=7, line_contents="")
+    graph.add_import(importer="attic.a", imported="room.a", line_number=7, line_contents="")
+    assert circles(graph) == []
