@@ -41,6 +41,7 @@ _NO_SUCH_FLAG = (errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL)
 
 def remove(path: str) -> None:
     """Remove a file, a directory or a subvolume with all that is in it, read-only or not."""
+    checked(path)
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -53,6 +54,19 @@ def remove(path: str) -> None:
         if entry.is_dir(follow_symlinks=False) and not _destroy_subvolume(entry.path):
             make_writable(entry.path)
     shutil.rmtree(path)
+
+
+def checked(path: str) -> tuple[str, str]:
+    """A path as its directory and its name; a Failure when it has no name of its own.
+
+    Nothing is looked at: what is empty, or ends in dots, names something else than was meant.
+    """
+    parent, name = os.path.split(path.rstrip("/"))
+    if name in ("", ".", "..") or "\0" in path:
+        raise Failure(
+            f"{path!r} is not removed: expected the path of something that has a name in its directory"
+        )
+    return parent, name
 
 
 def _destroy_subvolume(path: str) -> bool:

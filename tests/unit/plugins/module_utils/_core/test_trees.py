@@ -25,6 +25,21 @@ def test_a_tree_is_removed_whole_and_links_are_not_followed(tmp_path: Path) -> N
     assert (outside / "file").read_text() == "stays"
 
 
+# Only what looks at nothing is given such paths; what removes never is, not even to be refused.
+@pytest.mark.parametrize(
+    "path", ["", "/", "//", ".", "..", "./", "../", "a/.", "a/..", "/a/../", "/.."]
+)
+def test_a_path_without_a_name_of_its_own_names_nothing_to_remove(path: str) -> None:
+    with pytest.raises(Failure, match="is not removed"):
+        trees.checked(path)
+
+
+def test_a_path_is_its_directory_and_its_name() -> None:
+    paths = ["/srv/a", "/srv/a/", "a", "/srv/..a", "/srv/../a"]
+    parts = [("/srv", "a"), ("/srv", "a"), ("", "a"), ("/srv", "..a"), ("/srv/..", "a")]
+    assert [trees.checked(path) for path in paths] == parts
+
+
 def test_a_raw_image_is_read_only_when_nobody_may_write_it(tmp_path: Path) -> None:
     path = tmp_path / "disk.raw"
     path.write_bytes(b"")
