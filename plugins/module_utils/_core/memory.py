@@ -4,17 +4,27 @@
 
 """Where the collection remembers what it made on a host, for root alone.
 
-Private to the collection. Each subject has a directory of its own; what is empty is removed, so
-that nothing is left of a host's time with this collection.
+Private to the collection. There are two places: one that outlasts a boot, and one that does not.
+Each subject has a directory of its own; what is empty is removed, so that nothing is left of a
+host's time with this collection. Whatever comes first to a fresh host makes them, here and
+nowhere else.
 """
 
 from __future__ import annotations
 
 import os
+import stat
+import typing as t
 
-from . import files
+from . import descriptors, files
+from .plan import Failure
 
 DIRECTORY = "/var/lib/nspawn.machined"
+RUNTIME = "/run/nspawn.machined"
+
+_MODE = 0o700
+_OTHERS = 0o077
+_OTHERS_WRITE = 0o022
 
 
 def of(subject: str) -> str:
@@ -22,9 +32,35 @@ def of(subject: str) -> str:
     return os.path.join(DIRECTORY, subject)
 
 
+def runtime(subject: str) -> str:
+    """The directory of one subject for what the next boot makes void."""
+    return os.path.join(RUNTIME, subject)
+
+
 def write(path: str, text: str, *, durable: bool = True) -> None:
     """Remember something; not O(durable): fifty clones do not wait for the disk fifty times."""
-    files.write(path, text, mode=0o600, directory_mode=0o700, durable=durable)
+    directory = os.path.dirname(path)
+    for attempts_left in reversed(range(100)):
+        try:
+            ensure(directory)
+            files.write(path, text, mode=0o600, directory_mode=_MODE, durable=durable)
+            return
+        except FileNotFoundError:
+            # Another thread has just forgotten the last thing that was there.
+            if not attempts_left:
+                raise
+
+
+def mark(path: str) -> None:
+    """Leave an empty file; several threads and runs may do so at once."""
+    for attempts_left in reversed(range(100)):
+        try:
+            ensure(os.path.dirname(path))
+            files.touch(path)
+            return
+        except FileNotFoundError:
+            if not attempts_left:
+                raise
 
 
 def forget(path: str) -> None:
@@ -33,3 +69,55 @@ def forget(path: str) -> None:
     subject = os.path.dirname(path)
     for directory in (subject, os.path.dirname(subject)):
         files.remove_empty_directory(directory)
+
+
+# --- the places -----------------------------------------------------------------------------
+
+
+def ensure(directory: str) -> None:
+    """Make one of our directories and what is above it, or see that they are as they must be.
+
+    Elsewhere nothing is made or looked at.
+    """
+    for base in (DIRECTORY, RUNTIME):
+        if directory == base or directory.startswith(f"{base}/"):
+            below = directory[len(base) :].strip("/")
+            paths = [base]
+            for part in filter(None, below.split("/")):
+                paths.append(os.path.join(paths[-1], part))
+            for path in paths:
+                private(path)
+
+
+def private(path: str) -> None:
+    """A directory for its owner alone, who is who we are; an error when somebody else made it."""
+    try:
+        os.mkdir(path, _MODE)
+    except FileExistsError:
+        pass
+    else:
+        files.sync_directory(os.path.dirname(path))
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        found = _objection(status)
+        if found:
+            raise Failure(
+                f"{path} is {found}; expected a directory of user {os.geteuid()} that nobody else"
+                " can write to. Find out who made it, and remove it"
+            )
+        if stat.S_IMODE(status.st_mode) & _OTHERS:
+            # Of an earlier version, or made with an umask.
+            os.chmod(f"/proc/self/fd/{descriptor}", _MODE)
+    finally:
+        os.close(descriptor)
+
+
+def _objection(status: os.stat_result) -> t.Optional[str]:
+    if not stat.S_ISDIR(status.st_mode):
+        return descriptors.kind(status.st_mode)
+    if status.st_uid != os.geteuid():
+        return f"a directory of user {status.st_uid}"
+    if status.st_mode & _OTHERS_WRITE:
+        return f"a directory with the mode {stat.S_IMODE(status.st_mode):04o}"
+    return None
