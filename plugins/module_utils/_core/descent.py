@@ -103,10 +103,10 @@ class Descent:
 
     def shown(self, name: str = "") -> str:
         """The way to where one is, or to something in it, to be read by people."""
-        names = [level.name for level in self._levels]
-        parts = [self._shown.rstrip("/") if self._shown.strip("/") else self._shown, *names, name]
-        whole = "/".join(part for index, part in enumerate(parts) if part or not index)
-        return printable(whole)
+        below = "/".join(filter(None, [*(level.name for level in self._levels), name]))
+        if below and self._shown:
+            return printable(f"{self._shown.rstrip('/')}/{below}")
+        return printable(below or self._shown)
 
 
 def _identity(descriptor: int) -> Identity:

@@ -83,22 +83,67 @@ def write_at(
     durable: bool = True,
 ) -> None:
     """The same in a directory that is open for reading; a new file gets O(owner), if given."""
+    with replacing_at(directory, name, mode=mode, owner=owner, durable=durable) as descriptor:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+@contextlib.contextmanager
+def replacing_at(
+    directory: int,
+    name: str,
+    *,
+    mode: t.Optional[int] = None,
+    owner: t.Optional[tuple[int, int]] = None,
+    durable: bool = True,
+    replace: bool = True,
+) -> t.Iterator[int]:
+    """A new file to write into; it gets its name when that has gone well, and is gone otherwise.
+
+    Not O(replace): an error (FileExistsError) when there is something of that name by then.
+    """
     _sweep(directory, name)
+    # Open to the end: the lock on it tells others that somebody is at work.
     temporary, descriptor = _create(directory, name)
     try:
-        # Open to the end: the lock on it tells others that somebody is at work.
-        with open(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            _inherit(descriptor, directory, name, mode, owner)
-            if durable:
-                os.fsync(descriptor)
+        yield descriptor
+        _inherit(descriptor, directory, name, mode, owner)
+        if durable:
+            os.fsync(descriptor)
+        if replace:
             os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        else:
+            _rename_new(directory, temporary, name)
     except BaseException:
         _unlink(temporary, directory)
         raise
+    finally:
+        os.close(descriptor)
     if durable:
         os.fsync(directory)
+
+
+def _rename_new(directory: int, temporary: str, name: str) -> None:
+    try:
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    except OSError as error:
+        # A file system on which a file has one name.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise
+        if _exists(directory, name):
+            raise descriptors.failed(errno.EEXIST, name) from None
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    else:
+        os.unlink(temporary, dir_fd=directory)
+
+
+def _exists(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

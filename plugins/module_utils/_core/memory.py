@@ -18,12 +18,15 @@ import typing as t
 
 from . import descriptors, files
 from .plan import Failure
+from .printable import printable
 
 DIRECTORY = "/var/lib/nspawn.machined"
 RUNTIME = "/run/nspawn.machined"
 
+# What is below is closed to others. In the one of this boot some of it is for them as well: how
+# far something has come, and what a build reads that is somebody else's.
+_RUNTIME_MODE = 0o755
 _MODE = 0o700
-_OTHERS = 0o077
 _OTHERS_WRITE = 0o022
 
 
@@ -81,18 +84,20 @@ def ensure(directory: str) -> None:
     """
     for base in (DIRECTORY, RUNTIME):
         if directory == base or directory.startswith(f"{base}/"):
-            below = directory[len(base) :].strip("/")
-            paths = [base]
-            for part in filter(None, below.split("/")):
-                paths.append(os.path.join(paths[-1], part))
-            for path in paths:
-                private(path)
+            private(base, _RUNTIME_MODE if base == RUNTIME else _MODE)
+            below = base
+            for part in filter(None, directory[len(base) :].split("/")):
+                below = os.path.join(below, part)
+                private(below)
 
 
-def private(path: str) -> None:
-    """A directory for its owner alone, who is who we are; an error when somebody else made it."""
+def private(path: str, mode: int = _MODE) -> None:
+    """A directory that its owner alone can write to, who is who we are.
+
+    It gets O(mode); an error when somebody else made it, or may have put something there.
+    """
     try:
-        os.mkdir(path, _MODE)
+        os.mkdir(path, mode)
     except FileExistsError:
         pass
     else:
@@ -103,12 +108,12 @@ def private(path: str) -> None:
         found = _objection(status)
         if found:
             raise Failure(
-                f"{path} is {found}; expected a directory of user {os.geteuid()} that nobody else"
-                " can write to. Find out who made it, and remove it"
+                f"{printable(path)} is {found}; expected a directory of user {os.geteuid()} that"
+                " nobody else can write to. Find out who made it, and remove it"
             )
-        if stat.S_IMODE(status.st_mode) & _OTHERS:
+        if stat.S_IMODE(status.st_mode) != mode:
             # Of an earlier version, or made with an umask.
-            os.chmod(f"/proc/self/fd/{descriptor}", _MODE)
+            os.chmod(f"/proc/self/fd/{descriptor}", mode)
     finally:
         os.close(descriptor)
 

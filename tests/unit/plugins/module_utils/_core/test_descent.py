@@ -86,7 +86,7 @@ def test_neither_links_nor_files_are_entered(tmp_path: Path) -> None:
 def test_the_way_is_shown_without_what_would_harm_the_screen(tmp_path: Path) -> None:
     (tmp_path / "a\x1b[2J").mkdir()
     top = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    with Descent(top, "/srv/", mounts=True) as place:
+    with Descent(top, "/srv", mounts=True) as place:
         assert (place.shown(), place.shown("x")) == ("/srv", "/srv/x")
         place.enter("a\x1b[2J")
         assert place.shown("b\n") == "/srv/a\\x1b[2J/b\\x0a"

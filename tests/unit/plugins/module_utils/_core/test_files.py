@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,110 @@ def test_what_a_killed_run_left_is_replaced_by_the_next(tmp_path: pathlib.Path) 
     (tmp_path / f".file{files.TEMPORARY_SUFFIX}").write_text("half")
     files.write(str(tmp_path / "file"), "whole")
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.fixture(name="directory")
+def open_directory(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+def test_what_is_being_written_is_not_swept_away(tmp_path: Path, directory: int) -> None:
+    with files.replacing_at(directory, "file") as descriptor:
+        os.write(descriptor, b"slowly ")
+        files.write(str(tmp_path / "file"), "quick")
+        os.write(descriptor, b"written")
+    assert (tmp_path / "file").read_text() == "slowly written"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_two_writers_leave_every_reader_one_of_their_texts(tmp_path: Path) -> None:
+    path = str(tmp_path / "file")
+    texts = [letter * 300_000 for letter in "ab"]
+    files.write(path, texts[0])
+    end = threading.Event()
+
+    def work(text: str) -> None:
+        while not end.is_set():
+            files.write(path, text, durable=False)
+
+    threads = [threading.Thread(target=work, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    torn = [text for text in (files.read(path) for _round in range(300)) if text not in texts]
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert torn == []
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_work_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, directory: int
+) -> None:
+    files.write(str(tmp_path / "file"), "old")
+    with (
+        contextlib.suppress(KeyError),
+        files.replacing_at(directory, "file") as descriptor,
+    ):
+        os.write(descriptor, b"new")
+        raise KeyError
+    assert (tmp_path / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_is_to_be_new_replaces_nothing(tmp_path: Path, directory: int) -> None:
+    with files.replacing_at(directory, "file", replace=False) as descriptor:
+        os.write(descriptor, b"first")
+    with pytest.raises(FileExistsError), files.replacing_at(directory, "file", replace=False):
+        pass
+    assert (tmp_path / "file").read_text() == "first"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_replaced_file_hands_on_its_mode_owner_and_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(0o640)
+    try:
+        os.setxattr(path, "user.note", b"kept")
+        os.chown(path, 12345, 54321)
+    except OSError:
+        pytest.skip("needs root, and a file system with attributes")
+    files.write(str(path), "new")
+    status = path.stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o640, 12345, 54321)
+    assert os.getxattr(path, "user.note") == b"kept"
+    files.write(str(path), "newer", mode=0o600)
+    assert path.stat().st_mode & 0o7777 == 0o600
+
+
+@pytest.mark.parametrize("letters", ["n" * 255, "ä" * 127, "n" * 213, "n" * 214])
+def test_a_name_may_be_as_long_as_names_are(tmp_path: Path, letters: str) -> None:
+    path = tmp_path / letters
+    (tmp_path / files.temporary_name(letters)).write_text("of a killed run")
+    files.write(str(path), "whole")
+    assert os.listdir(tmp_path) == [letters]
+    assert path.read_text() == "whole"
+
+
+@given(st.text(st.characters(blacklist_characters="/\0", codec="utf-8"), min_size=1, max_size=60))
+def test_a_temporary_name_tells_the_finished_one_and_is_never_the_same(name: str) -> None:
+    one, other = files.temporary_name(name), files.temporary_name(name)
+    assert one != other
+    assert files.finished_name(one) == name
+    assert len(os.fsencode(one)) <= files.NAME_LIMIT
+
+
+def test_a_directory_that_somebody_works_in_is_not_abandoned(directory: int) -> None:
+    name, descriptor = files.temporary_directory(directory, "tree")
+    assert list(files.abandoned_directories(directory, "tree")) == []
+    os.close(descriptor)
+    found = list(files.abandoned_directories(directory, "tree"))
+    assert [one for one, _descriptor in found] == [name]
+    for _name, one in found:
+        os.close(one)
 
 
 def test_a_link_laid_under_the_temporary_name_is_not_followed(tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,70 @@ import stat
 import threading
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.nspawn.machined.plugins.module_utils._core import files, memory
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    state, runtime = tmp_path / "state", tmp_path / "run"
+    monkeypatch.setattr(memory, "DIRECTORY", str(state))
+    monkeypatch.setattr(memory, "RUNTIME", str(runtime))
+    return state, runtime
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_our_places_are_made_where_there_was_nothing(places: tuple[Path, Path]) -> None:
+    state, runtime = places
+    old = os.umask(0o027)
+    try:
+        memory.write(memory.of("machines/web.json"), "{}")
+        memory.mark(memory.runtime("locks/web"))
+    finally:
+        os.umask(old)
+    modes = [mode_of(path) for path in (state, state / "machines", runtime, runtime / "locks")]
+    assert modes == [0o700, 0o700, 0o755, 0o700]
+
+
+def test_what_was_open_to_others_is_closed(places: tuple[Path, Path]) -> None:
+    state, _runtime = places
+    (state / "machines").mkdir(parents=True)
+    for path in (state, state / "machines"):
+        path.chmod(0o755)
+    memory.ensure(memory.of("machines"))
+    assert (mode_of(state), mode_of(state / "machines")) == (0o700, 0o700)
+
+
+def test_a_place_that_others_can_write_to_is_refused(places: tuple[Path, Path]) -> None:
+    state, _runtime = places
+    state.mkdir()
+    state.chmod(0o770)
+    with pytest.raises(Failure, match="a directory with the mode 0770; expected a directory of"):
+        memory.write(memory.of("machines/web.json"), "{}")
+    assert os.listdir(state) == []
+
+
+def test_a_link_in_the_place_of_ours_is_refused(places: tuple[Path, Path], tmp_path: Path) -> None:
+    _state, runtime = places
+    (tmp_path / "elsewhere").mkdir()
+    runtime.symlink_to("elsewhere")
+    with pytest.raises(Failure, match="is a symbolic link; expected a directory"):
+        memory.mark(memory.runtime("locks/web"))
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_place_of_somebody_else_is_refused(places: tuple[Path, Path]) -> None:
+    state, _runtime = places
+    state.mkdir()
+    os.chown(state, 12345, 12345)
+    with pytest.raises(Failure, match="a directory of user 12345; expected a directory of user 0"):
+        memory.ensure(memory.of("machines"))
 
 
 def test_what_is_remembered_is_for_its_owner_alone(tmp_path: Path) -> None:
