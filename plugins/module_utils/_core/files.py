@@ -31,8 +31,8 @@ STILL_USED = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY)
 
 _TEMPORARY = re.compile(rf"\.(.+?)(?:\.[0-9a-f]{{16}})?{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL)
 _ACL = "system.posix_acl_access"
-# What speaks of the old bytes, or of how another file system keeps the file.
-_OF_THE_CONTENTS = ("security.ima", "security.evm", "trusted.overlay.")
+# What speaks of the old bytes, what they may do, or how another file system keeps the file.
+_OF_THE_CONTENTS = ("security.capability", "security.ima", "security.evm", "trusted.overlay.")
 _NOT_TO_BE_HAD = (errno.ENOTSUP, errno.ENODATA)
 
 
