@@ -314,18 +314,18 @@ def check_safe(section: str, key: str, value: str, what: str = "settings") -> No
         raise Failure(f"{what}: the value of [{section}] {key}= is longer than systemd reads")
 
 
-def render(settings: Settings) -> str:
-    """A text that says exactly this."""
+def render(settings: Settings, what: str = "settings") -> str:
+    """A text that says exactly this. Refuses what would not come back as it was given."""
     blocks: list[str] = []
     for section, keys in settings.items():
-        lines = [assignment(key, value) for key, values in keys.items() for value in values]
+        lines = [
+            piece.text
+            for key, values in keys.items()
+            for piece in _assignments((section, key), values, what)
+        ]
         if lines:
             blocks.append(f"[{section}]\n" + "".join(lines))
     return "\n".join(blocks)
-
-
-def assignment(key: str, value: str) -> str:
-    return f"{key}={value}\n"
 
 
 Same = t.Callable[[Place, Values, Values], bool]
@@ -347,7 +347,7 @@ def merge(
 
     A key without values is removed. With O(exclusive) so is every key that is not wanted, and
     every line that systemd would not understand. O(same) says whether two lists of values mean
-    the same; then the text is left as it is.
+    the same; then the text is left as it is. What would not come back as it was given is refused.
     """
     found = pieces(text)
     if exclusive:
@@ -358,12 +358,12 @@ def merge(
         targets = {**{place: () for place, _values in present.places()}, **targets}
     for place, values in targets.items():
         if not same(place, present.values_of(*place), values):
-            found = _replaced(found, place, values)
+            found = _replaced(found, place, values, what)
     emptied = set(present) - {piece.section for piece in found if piece.kind == ASSIGNMENT}
     return "".join(piece.text for piece in _tidied(found, emptied))
 
 
-def _replaced(found: list[Piece], place: Place, values: Values) -> list[Piece]:
+def _replaced(found: list[Piece], place: Place, values: Values, what: str) -> list[Piece]:
     """Give a key new values; assignments that stay keep their line and its neighbourhood."""
     positions = [
         index
@@ -371,8 +371,9 @@ def _replaced(found: list[Piece], place: Place, values: Values) -> list[Piece]:
         if piece.kind == ASSIGNMENT and piece.place == place
     ]
     if not positions:
-        return _inserted(found, place, values)
+        return _inserted(found, place, _assignments(place, values, what))
     old = [found[index].value for index in positions]
+    new = _assignments(place, values, what)
     instead: dict[int, list[Piece]] = {index: [] for index in positions}
     matcher = difflib.SequenceMatcher(None, old, list(values), autojunk=False)
     for verb, begin, end, first, last in matcher.get_opcodes():
@@ -380,21 +381,20 @@ def _replaced(found: list[Piece], place: Place, values: Values) -> list[Piece]:
             for index in positions[begin:end]:
                 instead[index].append(found[index])
         elif verb == "insert" and begin == 0:
-            instead[positions[0]][:0] = _assignments(place, values[first:last])
+            instead[positions[0]][:0] = new[first:last]
         else:
             anchor = positions[begin] if begin < end else positions[begin - 1]
-            instead[anchor] += _assignments(place, values[first:last])
+            instead[anchor] += new[first:last]
     result: list[Piece] = []
     for index, piece in enumerate(found):
         result += instead.get(index, [piece])
     return _ended(result)
 
 
-def _inserted(found: list[Piece], place: Place, values: Values) -> list[Piece]:
+def _inserted(found: list[Piece], place: Place, new: list[Piece]) -> list[Piece]:
     """Put a new key behind what its section holds already, or in a new section at the end."""
-    if not values:
+    if not new:
         return found
-    new = _assignments(place, values)
     here = ""
     after = 0
     for index, piece in enumerate(found, 1):
@@ -409,9 +409,12 @@ def _inserted(found: list[Piece], place: Place, values: Values) -> list[Piece]:
     return [*_ended(found), *gap, header, *new]
 
 
-def _assignments(place: Place, values: t.Iterable[str]) -> list[Piece]:
+def _assignments(place: Place, values: Values, what: str) -> list[Piece]:
+    """The one place where lines are made."""
     section, key = place
-    return [Piece(assignment(key, value), ASSIGNMENT, 0, section, key, value) for value in values]
+    for value in values:
+        check_safe(section, key, value, what)
+    return [Piece(f"{key}={value}\n", ASSIGNMENT, 0, section, key, value) for value in values]
 
 
 def _ended(found: list[Piece]) -> list[Piece]:

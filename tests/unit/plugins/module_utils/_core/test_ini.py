@@ -22,6 +22,17 @@ WISHES = st.dictionaries(
 ).map(Settings)
 
 
+# Anything at all, by everybody who writes a file: what ends a line, a name or a section above all.
+ANYTHING = st.text(max_size=6) | st.text(
+    alphabet="aB]=[\n\r\0\\\t #;\x85\u2028\x0b\udce9", max_size=6
+)
+WILD = st.dictionaries(
+    ANYTHING,
+    st.dictionaries(ANYTHING, st.lists(ANYTHING, min_size=1, max_size=3), min_size=1, max_size=2),
+    max_size=2,
+).map(Settings)
+
+
 def is_safe(settings: Settings) -> bool:
     try:
         for (section, key), values in settings.places():
@@ -127,6 +138,39 @@ def test_what_was_written_is_read_again(wish: Settings) -> None:
 
 
 @hypothesis_settings(max_examples=1000, deadline=None)
+@given(WILD, st.sampled_from(["", "[Exec]\nBoot=yes\n", "[a]\nB=1\\"]))
+def test_every_writer_refuses_or_is_read_again_as_it_was_given(wild: Settings, text: str) -> None:
+    for write in (ini.render, lambda wish: ini.merge(text, wish, exclusive=True)):
+        try:
+            written = write(wild)
+        except Failure:
+            assert not is_safe(wild)
+        else:
+            assert ini.parse(written) == wild
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("Exec]\n[Service", "A", "1"),
+        ("Exec", "A=1\nExecStart", "2"),
+        ("Exec", "A", "1\nExecStart=/bin/evil"),
+        ("Exec", "A", "1\0"),
+        ("Exec", "#A", "1"),
+        ("Exec", "A", "1\\"),
+        ("Exec", "A", " 1"),
+    ],
+)
+def test_nothing_is_written_that_would_become_something_else(
+    section: str, key: str, value: str
+) -> None:
+    wish = Settings({section: {key: [value]}})
+    with pytest.raises(Failure, match="the file:"):
+        ini.render(wish, "the file")
+    with pytest.raises(Failure, match="the file:"):
+        ini.merge("[Exec]\nA=0\n", wish, what="the file")
+
+
 @given(TEXTS, WISHES.filter(is_safe), st.booleans())
 def test_a_merged_text_says_what_is_wanted_and_the_rest_as_before(
     text: str, wish: Settings, exclusive: bool
