@@ -14,6 +14,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from .plan import Failure, Plan, Verbs, apply, describe, diff
+from .printable import printable
 
 Facts = t.Mapping[str, t.Any]
 
@@ -23,8 +24,28 @@ def run(module: AnsibleModule, body: t.Callable[[], dict[str, t.Any]]) -> t.NoRe
     try:
         result = body()
     except Failure as failure:
-        module.fail_json(msg=failure.message, exception=failure, **failure.details)
+        shown = _shown(failure)
+        module.fail_json(msg=shown.message, exception=shown, **failure.details)
     module.exit_json(**result)
+
+
+def _shown(failure: Failure) -> Failure:
+    """A failure that can be printed as it is: also what is told of its cause is."""
+    message = printable(failure.message, lines=True)
+    cause = failure.__cause__
+    if message == failure.message and (cause is None or _is_plain(cause)):
+        return failure
+    shown = Failure(message, **failure.details).with_traceback(failure.__traceback__)
+    shown.__cause__ = cause if cause is not None and _is_plain(cause) else None
+    return shown
+
+
+def _is_plain(cause: t.Optional[BaseException]) -> bool:
+    while cause is not None:
+        if printable(str(cause), lines=True) != str(cause):
+            return False
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return True
 
 
 def converge(

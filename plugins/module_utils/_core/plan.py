@@ -17,6 +17,8 @@ import dataclasses
 import json
 import typing as t
 
+from .printable import printable
+
 Value = t.Any
 State = t.Union[t.Mapping[str, Value], str, None]
 """A subject before or after a step: properties, the text of a file, or nothing at all."""
@@ -90,7 +92,10 @@ def describe(plan: Plan) -> list[str]:
 
 
 def diff(plan: Plan) -> list[dict[str, str]]:
-    """The plan in the form that Ansible prints in diff mode: one entry per subject."""
+    """The plan in the form that Ansible prints in diff mode: one entry per subject.
+
+    It is printed as it is, so nothing in it may be meant for the screen.
+    """
     subjects: dict[str, list[Step]] = {}
     for step in plan:
         subjects.setdefault(step.subject, []).append(step)
@@ -99,10 +104,10 @@ def diff(plan: Plan) -> list[dict[str, str]]:
 
 def _diff_of(subject: str, steps: t.Sequence[Step]) -> dict[str, str]:
     return {
-        "before_header": subject,
-        "after_header": subject,
-        "before": _text(_merged([step.before for step in reversed(steps)])),
-        "after": _text(_merged([step.after for step in steps])),
+        "before_header": printable(subject),
+        "after_header": printable(subject),
+        "before": printable(_text(_merged([one.before for one in reversed(steps)])), lines=True),
+        "after": printable(_text(_merged([step.after for step in steps])), lines=True),
     }
 
 

@@ -5,6 +5,7 @@
 """How far something long has come, in a small file that the controller looks at meanwhile.
 
 Private to the collection. Anybody may read the files: they hold a name and numbers, nothing else.
+Only we write them, under names that nobody foresees until they are whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import threading
 import time
 import typing as t
 
-DIRECTORY = "/run/nspawn.machined/progress"
+from . import files, memory
+from .plan import Failure
+
+DIRECTORY = memory.runtime("progress")
 INTERVAL = 0.5
 
 
@@ -49,17 +53,14 @@ class Meter:
     def _say(self) -> None:
         now = self._said = time.monotonic()
         fields = dict(self._fields, done=self.done, total=self.total, seconds=now - self._started)
-        with contextlib.suppress(OSError):
-            os.makedirs(DIRECTORY, mode=0o755, exist_ok=True)
-            temporary = f"{self._path}-new"
-            with open(temporary, "w", encoding="utf-8") as stream:
-                json.dump(fields, stream)
-            os.rename(temporary, self._path)
+        with contextlib.suppress(OSError, Failure):
+            memory.ensure(os.path.dirname(DIRECTORY))
+            memory.private(DIRECTORY, 0o755)
+            files.write(self._path, json.dumps(fields), mode=0o644, durable=False)
 
     def close(self) -> None:
-        for path in (self._path, f"{self._path}-new"):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        with contextlib.suppress(OSError):
+            files.remove(self._path)
 
     def __enter__(self) -> Meter:
         return self

@@ -119,3 +119,15 @@ def test_a_verb_without_a_way_to_do_it_is_noticed_before_anything_is_done() -> N
 
 def test_identities_name_verb_and_subject() -> None:
     assert identities(step("a"), step("b")) == {"do a", "do b"}
+
+
+def test_a_diff_shows_what_it_would_do_to_the_screen_and_does_not_do_it() -> None:
+    step = Step("write", "a\x1b[2J", before="one\n\ttwo\x1b[31m\n", after={"name": "x\u202ey"})
+    assert diff((step,)) == [
+        {
+            "before_header": "a\\x1b[2J",
+            "after_header": "a\\x1b[2J",
+            "before": "one\n\ttwo\\x1b[31m\n",
+            "after": "name: x\\u202ey\n",
+        }
+    ]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import typing as t
 from pathlib import Path
@@ -54,3 +55,15 @@ def test_a_place_that_cannot_be_written_is_no_error(place: Path) -> None:
     with progress.Phases("building", "/srv/a") as phases:
         phases.enter("Installing")
         time.sleep(0.05)
+
+
+def test_everybody_may_read_it_whatever_the_umask(place: Path) -> None:
+    old = os.umask(0o077)
+    try:
+        with progress.Meter("pulling", "web", 100) as meter:
+            time.sleep(0.02)
+            meter.advance(40)
+            modes = [path.stat().st_mode & 0o777 for path in (place, place / "web.json")]
+    finally:
+        os.umask(old)
+    assert modes == [0o755, 0o644]
