@@ -23,6 +23,8 @@ attributes:
     support: full
   diff_mode:
     support: full
+    details:
+      - The values of keys that may hold secrets are not shown.
   idempotent:
     support: full
 options:
@@ -96,16 +98,14 @@ plan:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._systemd import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "files": {"type": "list", "elements": "str", "required": True},
-            "drop_in": {"type": "str", "default": "50-nspawn-machined"},
+            "files": {"type": "list", "elements": "str", "required": True, "no_log": False},
+            "drop_in": {"type": "str", "default": "50-nspawn-machined", "no_log": False},
             "settings": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

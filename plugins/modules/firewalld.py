@@ -554,19 +554,17 @@ policies:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._firewalld import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
             "zones": face.ZONES,
             "policies": face.POLICIES,
             "exclusive": {"type": "bool", "default": False},
             "bind_uplinks": {"type": "bool", "default": False},
-            "record": {"type": "str"},
+            "record": {"type": "str", "no_log": False},
         },
         supports_check_mode=True,
     )

@@ -313,13 +313,11 @@ image:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec=face.ARGUMENTS,
         mutually_exclusive=[face.SOURCES],
         supports_check_mode=True,

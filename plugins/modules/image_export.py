@@ -119,13 +119,11 @@ drift:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
-    "dest": {"type": "path", "required": True},
+    "name": {"type": "str", "required": True, "no_log": False},
+    "dest": {"type": "path", "required": True, "no_log": False},
     "format": {"type": "str", "choices": ["auto", "tar", "raw"], "default": "auto"},
     "compression": {
         "type": "str",
@@ -140,7 +138,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def main() -> t.NoReturn:
-    face.export(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.export(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -179,18 +179,16 @@ images:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "list", "elements": "str"},
+    "name": {"type": "list", "elements": "str", "no_log": False},
     "class": face.IMAGE_CLASS,
 }
 
 
 def main() -> t.NoReturn:
-    face.tell(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.tell(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

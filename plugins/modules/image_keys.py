@@ -77,8 +77,6 @@ fingerprints:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -89,7 +87,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def main() -> t.NoReturn:
-    face.converge_keys(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.converge_keys(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

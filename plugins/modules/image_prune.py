@@ -101,22 +101,20 @@ kept:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "patterns": {"type": "list", "elements": "str", "default": ["*"]},
-    "exclude": {"type": "list", "elements": "str", "default": []},
+    "patterns": {"type": "list", "elements": "str", "default": ["*"], "no_log": False},
+    "exclude": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "keep": {"type": "int"},
-    "older_than": {"type": "str"},
+    "older_than": {"type": "str", "no_log": False},
     "strangers": {"type": "bool", "default": False},
     "downloads": {"type": "bool", "default": False},
 }
 
 
 def main() -> t.NoReturn:
-    face.prune_images(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.prune_images(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

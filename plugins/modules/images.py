@@ -292,8 +292,6 @@ images:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._images import face
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -304,12 +302,12 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "options": face.ARGUMENTS,
         "mutually_exclusive": [face.SOURCES],
     },
-    "images_expected": {"type": "list", "elements": "str", "default": []},
+    "images_expected": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
 def main() -> t.NoReturn:
-    face.converge_images(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.converge_images(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -162,14 +162,12 @@ machines:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._machines import face
 
 ARGUMENTS = {
-    "name": {"type": "list", "elements": "str", "required": True},
+    "name": {"type": "list", "elements": "str", "required": True, "no_log": False},
     "state": {"type": "str", "choices": ["started", "stopped", "restarted", "paused", "killed"]},
-    "signal": {"type": "str", "default": "SIGKILL"},
+    "signal": {"type": "str", "default": "SIGKILL", "no_log": False},
     "kill_whom": {"type": "str", "choices": ["all", "leader"], "default": "all"},
     "enabled": {"type": "bool"},
     "check_limits": {"type": "bool", "default": True},
@@ -179,7 +177,7 @@ ARGUMENTS = {
 
 def main() -> t.NoReturn:
     face.converge_named(
-        AnsibleModule(
+        face.Module(
             argument_spec=ARGUMENTS,
             required_one_of=[("state", "enabled")],
             supports_check_mode=True,

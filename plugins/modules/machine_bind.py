@@ -83,17 +83,15 @@ plan:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._inside import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "machine": {"type": "str", "required": True},
-            "src": {"type": "str", "required": True},
-            "dest": {"type": "str"},
+            "machine": {"type": "str", "required": True, "no_log": False},
+            "src": {"type": "str", "required": True, "no_log": False},
+            "dest": {"type": "str", "no_log": False},
             "read_only": {"type": "bool", "default": False},
             "mkdir": {"type": "bool", "default": False},
         },

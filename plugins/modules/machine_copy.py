@@ -93,19 +93,17 @@ dest:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._inside import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "machine": {"type": "str", "required": True},
-            "src": {"type": "str", "required": True},
-            "dest": {"type": "str", "required": True},
+            "machine": {"type": "str", "required": True, "no_log": False},
+            "src": {"type": "str", "required": True, "no_log": False},
+            "dest": {"type": "str", "required": True, "no_log": False},
             "direction": {"type": "str", "choices": ["to", "from"], "default": "to"},
-            "mode": {"type": "str"},
+            "mode": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

@@ -46,7 +46,8 @@ options:
     default: false
   argv:
     description:
-      - The command and its arguments.
+      - The command and its arguments. While it runs, everybody on the host can see them. Give
+        secrets as O(stdin) or in O(environment).
     type: list
     elements: str
   cmd:
@@ -126,7 +127,7 @@ EXAMPLES = r"""
 RETURN = r"""
 cmd:
   description:
-    - The command and its arguments.
+    - The command, with eight asterisks in the place of each argument.
   type: list
   elements: str
   returned: always
@@ -166,29 +167,27 @@ skipped:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._inside import face
 
 ARGUMENTS: t.Mapping[str, t.Any] = {
-    "machine": {"type": "str"},
-    "image": {"type": "str"},
+    "machine": {"type": "str", "no_log": False},
+    "image": {"type": "str", "no_log": False},
     "ephemeral": {"type": "bool", "default": False},
     "argv": {"type": "list", "elements": "str"},
     "cmd": {"type": "str"},
-    "stdin": {"type": "str"},
+    "stdin": {"type": "str", "no_log": True},
     "stdin_add_newline": {"type": "bool", "default": True},
-    "user": {"type": "str", "default": "root"},
-    "environment": {"type": "dict", "default": {}},
-    "chdir": {"type": "path"},
-    "creates": {"type": "str"},
-    "removes": {"type": "str"},
+    "user": {"type": "str", "default": "root", "no_log": False},
+    "environment": {"type": "dict", "default": {}, "no_log": True},
+    "chdir": {"type": "path", "no_log": False},
+    "creates": {"type": "str", "no_log": False},
+    "removes": {"type": "str", "no_log": False},
     "timeout": {"type": "float", "default": 3600},
 }
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec=ARGUMENTS,
         mutually_exclusive=[("machine", "image"), ("argv", "cmd")],
         required_one_of=[("machine", "image"), ("argv", "cmd")],

@@ -162,7 +162,7 @@ machines:
       type: str
       returned: always
     settings:
-      description: What is in it, section by section.
+      description: What is in it, section by section. The values of keys that may hold secrets are masked.
       type: dict
       returned: always
     settings_trusted:
@@ -233,21 +233,19 @@ machines:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._machines import face
 
 ARGUMENTS = {
-    "name": {"type": "list", "elements": "str"},
+    "name": {"type": "list", "elements": "str", "no_log": False},
     "stats": {"type": "bool", "default": False},
     "health": {"type": "bool", "default": False},
     "logs": {"type": "int", "default": 0},
-    "since": {"type": "str"},
+    "since": {"type": "str", "no_log": False},
 }
 
 
 def main() -> t.NoReturn:
-    face.tell(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.tell(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

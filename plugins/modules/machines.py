@@ -32,6 +32,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+    details:
+      - Of O(machines[].vars), and of keys that may hold secrets such as V(Environment=), only names
+        are shown, and that a value is another one.
   idempotent:
     support: partial
     details:
@@ -249,22 +252,20 @@ machines:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._machines import face
 
 RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
 
 ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
-    "image": {"type": "str"},
+    "name": {"type": "str", "required": True, "no_log": False},
+    "image": {"type": "str", "no_log": False},
     "settings": {"type": "dict"},
     "unit": {"type": "dict"},
     "enabled": {"type": "bool"},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
-    "users": {"type": "list", "elements": "str", "default": []},
-    "owner": {"type": "str"},
-    "vars": {"type": "dict"},
+    "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "owner": {"type": "str", "no_log": False},
+    "vars": {"type": "dict", "no_log": True},
     "restart": RESTART,
     "wait": {"type": "str", "choices": ["booted", "registered", "none"]},
     "wait_timeout": {"type": "float"},
@@ -276,13 +277,13 @@ ARGUMENTS = {
     "rolling": {"type": "int", "default": 0},
     "purge": {"type": "bool", "default": False},
     "check_limits": {"type": "bool", "default": True},
-    "images_expected": {"type": "list", "elements": "str", "default": []},
+    "images_expected": {"type": "list", "elements": "str", "default": [], "no_log": False},
     **face.WAITING,
 }
 
 
 def main() -> t.NoReturn:
-    face.converge_declared(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.converge_declared(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

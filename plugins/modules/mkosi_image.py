@@ -352,47 +352,45 @@ builds:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._mkosi import face
 
 USER: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True, "no_log": False},
     "uid": {"type": "int"},
-    "group": {"type": "str"},
+    "group": {"type": "str", "no_log": False},
     "gid": {"type": "int"},
-    "groups": {"type": "list", "elements": "str"},
-    "comment": {"type": "str"},
-    "home": {"type": "str"},
-    "shell": {"type": "str", "default": "/bin/sh"},
+    "groups": {"type": "list", "elements": "str", "no_log": False},
+    "comment": {"type": "str", "no_log": False},
+    "home": {"type": "str", "no_log": False},
+    "shell": {"type": "str", "default": "/bin/sh", "no_log": False},
     "password": {"type": "str", "no_log": True},
 }
 
 BUILD: dict[str, dict[str, t.Any]] = {
-    "directory": {"type": "path"},
+    "directory": {"type": "path", "no_log": False},
     "config": {"type": "raw"},
-    "scripts": {"type": "dict", "default": {}},
+    "scripts": {"type": "dict", "default": {}, "no_log": True},
     "root_password": {"type": "str", "no_log": True},
     "users": {"type": "list", "elements": "dict", "default": [], "options": USER},
-    "sandbox_files": {"type": "dict", "default": {}},
-    "skeleton_files": {"type": "dict", "default": {}},
-    "extra_files": {"type": "dict", "default": {}},
+    "sandbox_files": {"type": "dict", "default": {}, "no_log": True},
+    "skeleton_files": {"type": "dict", "default": {}, "no_log": True},
+    "extra_files": {"type": "dict", "default": {}, "no_log": True},
     "repart": {"type": "dict", "default": {}},
     "state": {"type": "str", "choices": ["built", "clean", "absent"], "default": "built"},
     "clean": {"type": "str", "choices": face.CLEAN_LEVELS, "default": "outputs"},
     "force": {"type": "bool", "default": False},
-    "import_as": {"type": "str"},
+    "import_as": {"type": "str", "no_log": False},
     "update": {"type": "bool", "default": True},
     "read_only": {"type": "bool"},
     "qcow2": {"type": "bool", "default": False},
-    "user": {"type": "str"},
+    "user": {"type": "str", "no_log": False},
     "timeout": {"type": "float", "default": face.DEFAULT_TIMEOUT},
 }
 
 
 def main() -> t.NoReturn:
-    builds = {**BUILD, "directory": {"type": "path", "required": True}}
-    module = AnsibleModule(
+    builds = {**BUILD, "directory": {"type": "path", "required": True, "no_log": False}}
+    module = face.Module(
         argument_spec={
             **BUILD,
             "builds": {"type": "list", "elements": "dict", "options": builds},
@@ -400,8 +398,6 @@ def main() -> t.NoReturn:
         mutually_exclusive=[["directory", "builds"]],
         required_one_of=[["directory", "builds"]],
         supports_check_mode=True,
-        # The arguments would go to the journal, with a password that stands in config.
-        no_log=True,
     )
     face.converge(module)
 

@@ -30,6 +30,9 @@ attributes:
     support: full
   diff_mode:
     support: full
+    details:
+      - Of keys that may hold secrets, such as V(Environment=) and V(Parameters=), only names are
+        shown, and that a value is another one.
   idempotent:
     support: full
 options:
@@ -71,9 +74,11 @@ options:
     default: present
   backup:
     description:
-      - Whether to keep a copy of a file before it is changed or removed.
+      - Whether to keep a copy of a file before it is changed or removed, for root alone.
     type: bool
     default: false
+notes:
+  - A file with secrets in it can be read by root alone.
 seealso:
   - module: nspawn.machined.machines
   - module: nspawn.machined.unit_override
@@ -177,7 +182,9 @@ machines:
       description: Whether there is such a file now, or would be after what check mode announces.
       type: bool
     settings:
-      description: All that the file says, section by section, each key with the list of its values.
+      description:
+        - All that the file says, section by section, each key with the list of its values.
+        - The values of keys that may hold secrets are masked.
       type: dict
     running:
       description: Whether the machine runs.
@@ -207,15 +214,19 @@ restart_needed:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._settings import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "name": {"type": "list", "elements": "str", "required": True, "aliases": ["names"]},
+            "name": {
+                "type": "list",
+                "elements": "str",
+                "required": True,
+                "aliases": ["names"],
+                "no_log": False,
+            },
             "settings": {"type": "dict"},
             "exclusive": {"type": "bool", "default": False},
             "defaults": {"type": "bool", "default": False},

@@ -28,7 +28,8 @@ attributes:
   diff_mode:
     support: full
     details:
-      - What V(SetCredential=) sets is not shown.
+      - Of keys that may hold secrets, such as V(SetCredential=), V(Environment=) and V(ExecStart=),
+        only names are shown, and that a value is another one.
   idempotent:
     support: full
 options:
@@ -70,6 +71,7 @@ options:
     choices: [present, absent]
     default: present
 notes:
+  - A drop-in with secrets in it can be read by root alone.
   - A unit that runs takes most settings at its next start. RV(restart_needed) names those units.
   - Everybody on the host can read what V(SetCredential=) and V(Environment=) say. Use
     V(LoadCredential=), with a file that only root can read, for secrets.
@@ -171,17 +173,15 @@ restart_needed:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._systemd import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "name": {"type": "list", "elements": "str", "aliases": ["names"]},
-            "unit": {"type": "list", "elements": "str", "aliases": ["units"]},
-            "drop_in": {"type": "str", "default": "50-nspawn-machined"},
+            "name": {"type": "list", "elements": "str", "aliases": ["names"], "no_log": False},
+            "unit": {"type": "list", "elements": "str", "aliases": ["units"], "no_log": False},
+            "drop_in": {"type": "str", "default": "50-nspawn-machined", "no_log": False},
             "settings": {"type": "dict"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

@@ -174,8 +174,9 @@ def _scalar(raw: t.Any, what: str) -> str:
 
 
 def _kind_of(raw: t.Any) -> str:
-    names = {type(None): "nothing", list: "a list", dict: "a mapping", str: f"the text {raw!r}"}
-    return names.get(type(raw), f"{raw!r}")
+    """Not what it is: it may be a secret that stands in the wrong place."""
+    names = {type(None): "nothing", list: "a list", dict: "a mapping", str: "a text"}
+    return names.get(type(raw), f"a {type(raw).__name__}")
 
 
 # --- read -----------------------------------------------------------------------------------

@@ -9,14 +9,85 @@ Private to the collection.
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from . import arguments, masks
 from .plan import Failure, Plan, Verbs, apply, describe, diff
 from .printable import printable
 
 Facts = t.Mapping[str, t.Any]
+
+# What is written for people, wherever it stands in a result. Names and paths are for tasks that
+# come after, and what a command said is what was asked for.
+SENTENCES = frozenset(("cause", "cmd", "journal", "msg", "problems"))
+
+
+class Module(AnsibleModule):
+    """An C(AnsibleModule) that tells only those of its arguments that cannot be secret.
+
+    Ansible's own writes them all to the host's journal, and gives them back with each result. Its
+    C(no_log) in an argument's spec takes the values of that argument out of the whole result,
+    however short they are: with C(DEBUG=1) in an environment, each digit 1. So here it only says
+    that an argument is secret, and what is said of it stands in C(arguments).
+    """
+
+    def _log_invocation(self) -> None:
+        self.no_log_values = set()
+        told = json.dumps(self._told_arguments(), sort_keys=True, default=str)
+        self.log(f"Invoked with {told}")
+
+    def warn(self, warning: str, **kwargs: t.Any) -> None:
+        super().warn(masks.without(self._secrets(), warning), **kwargs)
+
+    def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
+        super().exit_json(**self._told(kwargs))
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        told = self._told({"msg": str(msg), **kwargs})
+        error = told.get("exception")
+        if isinstance(error, BaseException):
+            told["exception"] = _told_error(error, self._secrets())
+        super().fail_json(**told)
+
+    # Also called by the constructor, for arguments that it refuses.
+
+    def _told(self, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        secrets = self._secrets()
+        self.no_log_values = set()
+        told = {key: _told_sentences(value, secrets, key) for key, value in result.items()}
+        told.setdefault("invocation", {"module_args": self._told_arguments()})
+        return told
+
+    def _told_arguments(self) -> dict[str, t.Any]:
+        return arguments.told(self.argument_spec, self.params)
+
+    def _secrets(self) -> frozenset[str]:
+        return arguments.secrets(self.argument_spec, self.params)
+
+
+def _told_sentences(value: t.Any, secrets: t.Collection[str], key: str = "") -> t.Any:
+    """A part of a result, its sentences without secrets."""
+    if isinstance(value, t.Mapping):
+        return {name: _told_sentences(one, secrets, str(name)) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_told_sentences(one, secrets, key) for one in value]
+    if isinstance(value, str) and key in SENTENCES:
+        return masks.without(secrets, value)
+    return value
+
+
+def _told_error(error: BaseException, secrets: t.Collection[str]) -> BaseException:
+    """An error, and those that it came from, without secrets in what they say."""
+    said = masks.without(secrets, str(error))
+    cause = error.__cause__ and _told_error(error.__cause__, secrets)
+    if said == str(error) and cause is error.__cause__:
+        return error
+    told = Failure(said).with_traceback(error.__traceback__)
+    told.__cause__ = cause
+    return told
 
 
 def run(module: AnsibleModule, body: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from . import act
 from . import plan as firewalld_plan
 from . import seen as firewalld_seen
 from . import wanted as firewalld_wanted
 from .model import POLICY, PORT_PROTOCOLS, TARGETS, ZONE, Property, dotted, properties_of
+
+Module = core_module.Module
 
 Argument = dict[str, t.Any]
 
@@ -26,16 +26,16 @@ def _argument_of(one: Property) -> Argument:
     if one.shape == "forwards":
         return {"type": "list", "elements": "dict", "options": _forward_arguments()}
     if one.is_list:
-        return {"type": "list", "elements": "str"}
-    return {"type": _SCALARS[one.shape]}
+        return {"type": "list", "elements": "str", "no_log": False}
+    return {"type": _SCALARS[one.shape], "no_log": False}
 
 
 def _forward_arguments() -> dict[str, Argument]:
     return {
-        "port": {"type": "str", "required": True},
+        "port": {"type": "str", "required": True, "no_log": False},
         "protocol": {"type": "str", "default": "tcp", "choices": list(PORT_PROTOCOLS)},
-        "to_port": {"type": "str", "default": ""},
-        "to_addr": {"type": "str", "default": ""},
+        "to_port": {"type": "str", "default": "", "no_log": False},
+        "to_addr": {"type": "str", "default": "", "no_log": False},
     }
 
 
@@ -43,7 +43,7 @@ def _arguments_of(kind: str) -> Argument:
     """The argument of zones or policies, from the table of their properties."""
     table = properties_of(kind)
     options: dict[str, Argument] = {
-        "name": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True, "no_log": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "exclusive": {"type": "bool"},
         "remove": {
@@ -60,12 +60,12 @@ ZONES = _arguments_of(ZONE)
 POLICIES = _arguments_of(POLICY)
 
 
-def converge(module: AnsibleModule) -> t.NoReturn:
+def converge(module: Module) -> t.NoReturn:
     """Bring zones and policies into their wanted state, and end the module."""
     core_module.run(module, lambda: _converged(module))
 
 
-def _converged(module: AnsibleModule) -> dict[str, t.Any]:
+def _converged(module: Module) -> dict[str, t.Any]:
     wanted = firewalld_wanted.wanted(module.params)
     seen = firewalld_seen.snapshot(wanted, module.params["record"])
     plan = firewalld_plan.plan(seen, wanted, bind_uplinks=module.params["bind_uplinks"])

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
@@ -24,7 +22,7 @@ from .model import Snapshot
 
 
 def converge(
-    module: AnsibleModule,
+    module: core_module.Module,
     entries: t.Sequence[t.Mapping[str, t.Any]],
     *,
     expected: t.Collection[str] = (),

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from .._systemd import image_classes
 from . import wanted as images_wanted
+
+Module = core_module.Module
 
 IMAGE_CLASS: dict[str, t.Any] = {
     "type": "str",
@@ -25,19 +25,19 @@ IMAGE_CLASS: dict[str, t.Any] = {
 }
 SOURCES = list(images_wanted.SOURCES)
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True, "no_log": False},
     "class": IMAGE_CLASS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "url": {"type": "str"},
-    "path": {"type": "path"},
+    "path": {"type": "path", "no_log": False},
     "remote_src": {"type": "bool", "default": False},
-    "clone_from": {"type": "str"},
-    "rename_from": {"type": "str"},
+    "clone_from": {"type": "str", "no_log": False},
+    "rename_from": {"type": "str", "no_log": False},
     "format": {"type": "str", "choices": list(images_wanted.FORMATS), "default": "auto"},
     "verify": {"type": "str", "choices": list(images_wanted.VERIFICATIONS)},
-    "checksum": {"type": "str"},
+    "checksum": {"type": "str", "no_log": False},
     "read_only": {"type": "bool"},
-    "limit": {"type": "str"},
+    "limit": {"type": "str", "no_log": False},
     "update": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": images_wanted.DEFAULT_TIMEOUT},
@@ -46,7 +46,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-def converge_image(module: AnsibleModule) -> t.NoReturn:
+def converge_image(module: Module) -> t.NoReturn:
     """The module C(image): one image."""
     from . import converge
 
@@ -59,7 +59,7 @@ def converge_image(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def converge_images(module: AnsibleModule) -> t.NoReturn:
+def converge_images(module: Module) -> t.NoReturn:
     """The module C(images): any number of them."""
     from . import converge
 
@@ -67,7 +67,7 @@ def converge_images(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, lambda: converge.converge(module, entries, expected=expected))
 
 
-def tell(module: AnsibleModule) -> t.NoReturn:
+def tell(module: Module) -> t.NoReturn:
     """The module C(image_info): images as they are."""
     from . import info
 
@@ -78,7 +78,7 @@ def tell(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def export(module: AnsibleModule) -> t.NoReturn:
+def export(module: Module) -> t.NoReturn:
     """The module C(image_export): a file that an image is exported to."""
     from . import exports
 
@@ -98,7 +98,7 @@ def export(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def converge_keys(module: AnsibleModule) -> t.NoReturn:
+def converge_keys(module: Module) -> t.NoReturn:
     """The module C(image_keys): the key ring of images."""
     from . import keys
 
@@ -111,7 +111,7 @@ def converge_keys(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def prune_images(module: AnsibleModule) -> t.NoReturn:
+def prune_images(module: Module) -> t.NoReturn:
     """The module C(image_prune): images that are old enough to go."""
     from . import prune
 

@@ -46,9 +46,9 @@ def check(command: Command) -> None:
     """Refuse what would be taken for something else on the way."""
     if not command.argv or not command.argv[0]:
         raise Failure("argv: expected the command and its arguments, found nothing")
-    for word in command.argv:
+    for number, word in enumerate(command.argv):
         if "\0" in word:
-            raise Failure(f"argv: {word!r} contains a null character, which no argument can")
+            raise Failure(f"argv: word {number} contains a null character, which no argument can")
     for name in command.environment:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise Failure(

@@ -13,6 +13,7 @@ import dataclasses
 import shlex
 import typing as t
 
+from .._core import masks
 from .._core.plan import Failure
 from .._core.run import Result
 from . import commands
@@ -71,7 +72,7 @@ def _argv(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(params["cmd"]))
     except ValueError as error:
-        raise Failure(f"cmd: {params['cmd']!r} cannot be taken apart: {error}") from None
+        raise Failure(f"cmd: cannot be taken apart: {error}") from None
 
 
 # --- seen -----------------------------------------------------------------------------------
@@ -101,7 +102,8 @@ def _run(wanted: Wanted, command: Command) -> Result:
 
 def execute(wanted: Wanted, *, check_mode: bool) -> dict[str, t.Any]:
     """Run the command unless something speaks against it, and tell what came of it."""
-    result: dict[str, t.Any] = {"changed": True, "cmd": list(wanted.command.argv)}
+    program, *arguments = wanted.command.argv
+    result: dict[str, t.Any] = {"changed": True, "cmd": [program, *masks.leaves(arguments)]}
     reason = reason_to_leave_it(wanted)
     if reason:
         return {**result, "changed": False, "skipped": True, "msg": f"Not run: {reason}."}

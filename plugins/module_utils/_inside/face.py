@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from . import binds, copies, execution
 
+Module = core_module.Module
 
-def execute(module: AnsibleModule) -> t.NoReturn:
+
+def execute(module: Module) -> t.NoReturn:
     """The module C(machine_exec)."""
 
     def body() -> dict[str, t.Any]:
@@ -27,7 +27,7 @@ def execute(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def copy(module: AnsibleModule) -> t.NoReturn:
+def copy(module: Module) -> t.NoReturn:
     """The module C(machine_copy)."""
 
     def body() -> dict[str, t.Any]:
@@ -39,7 +39,7 @@ def copy(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def bind(module: AnsibleModule) -> t.NoReturn:
+def bind(module: Module) -> t.NoReturn:
     """The module C(machine_bind)."""
 
     def body() -> dict[str, t.Any]:

@@ -16,8 +16,8 @@ import os
 import typing as t
 
 from .._core import files as core_files
+from .._core import masks, progress
 from .._core import plan as core_plan
-from .._core import progress
 from .._core.plan import Failure, Outcome, Plan, Step
 from .._images import act as images_act
 from .._images import provenance
@@ -164,7 +164,9 @@ def _remove(step: Step) -> None:
 def _write(step: Step) -> None:
     if step.arguments["reload"]:
         unit_files.mark_unread()
-    core_files.write(step.subject, step.arguments["text"], mode=core_files.mode_of(step.subject))
+    text = step.arguments["text"]
+    mode = masks.mode_of(text, core_files.mode_of(step.subject))
+    core_files.write(step.subject, text, mode=mode)
 
 
 def _delete(step: Step) -> None:

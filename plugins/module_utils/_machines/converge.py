@@ -12,8 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
+from .._core.module import Module
 from .._core.plan import Failure, Outcome, describe, diff
 from .._systemd import machined
 from . import act, limits
@@ -24,7 +23,7 @@ from .wanted import Wanted
 
 
 def converge(
-    module: AnsibleModule,
+    module: Module,
     wanted: t.Sequence[Wanted],
     *,
     rolling: int = 0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core import ini
+from .._core import ini, masks
 from .._core.ini import Settings
 from .._core.plan import Failure
 from .._settings import nspawn_file
@@ -88,7 +88,7 @@ def _in_file(
     try:
         there = ini.parse(text or "", subject)
     except Failure as failure:
-        yield _entry(subject, said, failure.message)
+        yield _entry(subject, masks.sections(said), failure.message)
         return
     for section, key in dict.fromkeys(
         [place for each in (wanted, there) for place, _value in each.places()]
@@ -96,16 +96,16 @@ def _in_file(
         place = (section, key)
         if not same(place, there.values_of(*place), wanted.values_of(*place)):
             yield _entry(
-                subject, _shown(wanted, place), _shown(there, place), key=f"{section}.{key}"
+                subject, _shown(wanted, place), _shown(there, place, wanted), key=f"{section}.{key}"
             )
 
 
-def _shown(settings: Settings, place: ini.Place) -> t.Optional[list[str]]:
+def _shown(
+    settings: Settings, place: ini.Place, other: t.Optional[Settings] = None
+) -> t.Optional[list[str]]:
     """The values of a key, without secrets; nothing when it is not there."""
-    values = settings.values_of(*place)
-    if place[1] == "SetCredential":
-        values = tuple(f"{value.partition(':')[0]}:********" for value in values)
-    return list(values) or None
+    beside = other.values_of(*place) if other else ()
+    return masks.masked(place[1], settings.values_of(*place), beside) or None
 
 
 def _entry(

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from .._core.plan import Failure
+
+Module = core_module.Module
 
 # What both modules that change machines ask in the same words.
 WAITING: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -25,7 +25,7 @@ WAITING: t.Mapping[str, t.Mapping[str, t.Any]] = {
 }
 
 
-def converge_declared(module: AnsibleModule) -> t.NoReturn:
+def converge_declared(module: Module) -> t.NoReturn:
     """The module C(machines): machines as they are declared, from their image on."""
     from . import converge, wanted
 
@@ -44,7 +44,7 @@ def converge_declared(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def converge_named(module: AnsibleModule) -> t.NoReturn:
+def converge_named(module: Module) -> t.NoReturn:
     """The module C(machine): machines that are there already, running or not."""
     from . import converge, wanted
 
@@ -60,7 +60,7 @@ def converge_named(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def tell(module: AnsibleModule) -> t.NoReturn:
+def tell(module: Module) -> t.NoReturn:
     """The module C(machine_info): machines as they are."""
     from . import info
 

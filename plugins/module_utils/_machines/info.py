@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from .._core import files as core_files
+from .._core import masks
 from .._core.plan import Failure
 from .._core.run import run
 from .._settings import nspawn_file
@@ -185,10 +186,7 @@ class _Facts:
             fields["settings_trusted"] = found.trusted
             try:
                 parsed = nspawn_file.parse(text, found.path)
-                fields["settings"] = {
-                    section: {key: list(values) for key, values in keys.items()}
-                    for section, keys in parsed.items()
-                }
+                fields["settings"] = masks.sections(parsed)
                 version = machined.systemd_version()
                 fields["settings_ignored"] = (
                     [] if found.trusted else nspawn_file.ignored_next_to_image(parsed, version)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._core import masks
 from .._core.plan import Plan, Step, identities
 from .._settings import nspawn_file
 from .._systemd import unit_files
@@ -142,7 +143,7 @@ def _record(draft: Draft) -> None:
         ),
     )
     if new != old:
-        draft.step("record", before=_shown(old), after=_shown(new), record=new)
+        draft.step("record", before=_shown(old), after=_shown(new, old), record=new)
 
 
 def _clone(draft: Draft) -> None:
@@ -158,27 +159,38 @@ def _clone(draft: Draft) -> None:
 
 def _files(draft: Draft) -> None:
     cloned = draft.steps_of("clone")
-    path = nspawn_file.path_of(draft.name)
-    _file(draft, path, draft.seen.settings, draft.files.settings(), reload=False, needs=cloned)
-    path = unit_files.drop_in_path(draft.unit)
-    _file(draft, path, draft.seen.unit, draft.files.unit(), reload=True, needs=cloned)
+    _settings(draft, draft.files.settings(), cloned)
+    _unit(draft, draft.files.unit(), cloned)
+
+
+def _settings(draft: Draft, text: t.Optional[str], needs: t.Sequence[Step]) -> None:
+    path, seen = nspawn_file.path_of(draft.name), draft.seen
+    change = masks.change(seen.settings, seen.settings_mode, text)
+    _file(draft, path, change, reload=False, needs=needs, text=text)
+
+
+def _unit(draft: Draft, text: t.Optional[str], needs: t.Sequence[Step]) -> None:
+    path, seen = unit_files.drop_in_path(draft.unit), draft.seen
+    change = masks.change(seen.unit, seen.unit_mode, text)
+    _file(draft, path, change, reload=True, needs=needs, text=text)
 
 
 def _file(
     draft: Draft,
     path: str,
-    old: t.Optional[str],
-    new: t.Optional[str],
+    change: t.Optional[masks.Change],
     *,
     reload: bool,
     needs: t.Sequence[Step],
+    text: t.Optional[str],
 ) -> None:
-    if new == old:
+    if change is None:
         return
-    verb = "delete" if new is None else "write"
+    verb = "delete" if text is None else "write"
     # A clone brings the settings of its template along: what is there then is not what was
     # seen. The step is the same either way.
-    draft.step(verb, path, before=old, after=new, needs=needs, text=new, reload=reload)
+    _mode, before, after = change
+    draft.step(verb, path, before=before, after=after, needs=needs, text=text, reload=reload)
 
 
 def _enablement(draft: Draft) -> None:
@@ -207,10 +219,8 @@ def _remove(draft: Draft) -> None:
         # Not needed by it: the disablement. An image that cannot be started is no harm.
         draft.step("remove", before={"image": seen.image}, after={}, needs=draft.steps_of("stop"))
     gone = list(draft.steps)
-    path = nspawn_file.path_of(draft.name)
-    _file(draft, path, seen.settings, None, reload=False, needs=gone)
-    path = unit_files.drop_in_path(draft.unit)
-    _file(draft, path, seen.unit, None, reload=True, needs=gone)
+    _settings(draft, None, gone)
+    _unit(draft, None, gone)
     if seen.active == "failed":
         before, after = {"state": "failed"}, {"state": "absent"}
         draft.step("reset", before=before, after=after, needs=gone, unit=draft.unit)
@@ -218,7 +228,11 @@ def _remove(draft: Draft) -> None:
         draft.step("forget", before=_shown(seen.record), after={}, needs=draft.steps)
 
 
-def _shown(record: Record) -> dict[str, t.Any]:
-    """A record as the diff shows it: what the user can have an opinion of."""
-    shown: dict[str, t.Any] = {"owner": record.owner, "vars": dict(record.variables)}
+def _shown(record: Record, beside: t.Optional[Record] = None) -> dict[str, t.Any]:
+    """A record as the diff shows it: what the user can have an opinion of, and no secret."""
+    old = beside.variables if beside else None
+    shown: dict[str, t.Any] = {
+        "owner": record.owner,
+        "vars": masks.leaves(record.variables, old),
+    }
     return {key: value for key, value in shown.items() if value}

@@ -37,6 +37,9 @@ class Seen:
     """There is a file in one of the places that count when there is none in /etc."""
     unit: t.Optional[str] = None
     """The text of its drop-in."""
+    settings_mode: int = 0o644
+    unit_mode: int = 0o644
+    """Who may read these files."""
     enabled: bool = False
     active: str = "inactive"
     frozen: bool = False
@@ -143,6 +146,8 @@ def _seen(
         settings=core_files.read(nspawn_file.path_of(name)),
         settings_elsewhere=bool(file and file.path != nspawn_file.path_of(name)),
         unit=core_files.read(drop_in),
+        settings_mode=core_files.mode_of(nspawn_file.path_of(name)),
+        unit_mode=core_files.mode_of(drop_in),
         enabled=state.enabled,
         active=state.active,
         frozen=state.frozen,

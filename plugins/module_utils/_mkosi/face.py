@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from .._core.plan import Failure, Plan, ordered
 from . import act, build, host, wanted
@@ -19,6 +17,8 @@ from . import record as mkosi_record
 from . import seen as mkosi_seen
 from .seen import Remains, Snapshot
 from .wanted import Request
+
+Module = core_module.Module
 
 CLEAN_LEVELS = list(wanted.CLEAN_LEVELS)
 DEFAULT_TIMEOUT = wanted.DEFAULT_TIMEOUT
@@ -31,12 +31,12 @@ Planned = tuple[Request, t.Union[Snapshot, Remains], Plan]
 """One directory: what is wanted of it, what was seen, and the steps between."""
 
 
-def converge(module: AnsibleModule) -> t.NoReturn:
+def converge(module: Module) -> t.NoReturn:
     """Bring all builds of one call into their wanted state."""
     core_module.run(module, lambda: _converge(module))
 
 
-def _converge(module: AnsibleModule) -> dict[str, t.Any]:
+def _converge(module: Module) -> dict[str, t.Any]:
     entries: list[dict[str, t.Any]] = module.params["builds"] or [module.params]
     requests = [wanted.request_of(entry) for entry in entries]
     for entry in entries:
@@ -53,7 +53,7 @@ def _converge(module: AnsibleModule) -> dict[str, t.Any]:
         return _carried_out(module, [_planned(request) for request in requests])
 
 
-def _without_mkosi(module: AnsibleModule, requests: t.Sequence[Request]) -> dict[str, t.Any]:
+def _without_mkosi(module: Module, requests: t.Sequence[Request]) -> dict[str, t.Any]:
     """In check mode, before an earlier task of the same run has really installed mkosi."""
     there = [request for request in requests if request.state != "absent"]
     if there:
@@ -78,7 +78,7 @@ def _planned(request: Request) -> Planned:
         raise Failure(f"{request.directory}: {failure.message}", **failure.details) from None
 
 
-def _carried_out(module: AnsibleModule, planned: t.Sequence[Planned]) -> dict[str, t.Any]:
+def _carried_out(module: Module, planned: t.Sequence[Planned]) -> dict[str, t.Any]:
     for request, seen, plan in planned:
         for warning in mkosi_plan.warnings(request, seen, plan):
             module.warn(f"{request.directory}: {warning}")

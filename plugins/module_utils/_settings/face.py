@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from .._systemd import machined
 from . import files
 
+Module = core_module.Module
 
-def converge(module: AnsibleModule) -> t.NoReturn:
+
+def converge(module: Module) -> t.NoReturn:
     """The module C(nspawn_settings)."""
 
     def body() -> dict[str, t.Any]:
@@ -26,7 +26,7 @@ def converge(module: AnsibleModule) -> t.NoReturn:
         for warning in files.warnings(seen, wanted, version):
             module.warn(warning)
         backups: dict[str, str] = {}
-        verbs = files.verbs(module.backup_local if module.params["backup"] else None, backups)
+        verbs = files.verbs(module.params["backup"], backups)
         return core_module.converge(
             module, plan, verbs, facts=lambda: files.result(seen, wanted, plan, backups)
         )

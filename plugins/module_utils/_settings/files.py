@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import typing as t
 
 from .._core import files as core_files
+from .._core import masks
 from .._core.plan import Failure, Plan, Step, Verbs, ordered
 from .._systemd import machined
 from .._systemd import units as systemd_units
@@ -120,11 +122,12 @@ def text_of(seen: Seen, wanted: Wanted) -> str | None:
 
 
 def _step(seen: Seen, text: str | None) -> Step | None:
-    if text == seen.text:
+    change = masks.change(seen.text, seen.mode, text)
+    if change is None:
         return None
+    mode, before, after = change
     verb = "remove" if text is None else "write"
-    arguments = {"text": text, "mode": seen.mode}
-    return Step(verb, seen.path, arguments, before=seen.text, after=text)
+    return Step(verb, seen.path, {"text": text, "mode": mode}, before=before, after=after)
 
 
 def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
@@ -144,10 +147,8 @@ def warnings(seen: t.Sequence[Seen], wanted: Wanted, version: int) -> list[str]:
 
 # --- act ------------------------------------------------------------------------------------
 
-Backup = t.Callable[[str], str]
 
-
-def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
+def verbs(backup: bool, backups: dict[str, str]) -> Verbs:
     """How to change the files; O(backups) gets the copy of each that was there."""
 
     def write(step: Step) -> None:
@@ -162,9 +163,16 @@ def verbs(backup: Backup | None, backups: dict[str, str]) -> Verbs:
 
     def keep(step: Step) -> None:
         if backup and step.before is not None:
-            backups[step.subject] = backup(step.subject)
+            backups[step.subject] = _copied(step.subject)
 
     return {"write": write, "remove": remove}
+
+
+def _copied(path: str) -> str:
+    """Copy a file, for root alone: what was in it need not be public for being old."""
+    copy = f"{path}.{os.getpid()}.{time.strftime('%Y-%m-%d@%H:%M:%S')}~"
+    core_files.write(copy, core_files.read(path) or "", mode=0o600)
+    return copy
 
 
 def result(
@@ -178,7 +186,7 @@ def result(
         machines[one.name] = {
             "path": one.path,
             "exists": text is not None,
-            "settings": _parsed(text, one.path).as_lists(),
+            "settings": masks.sections(_parsed(text, one.path)),
             "running": one.running,
             "restart_needed": one.running and (one.outdated or one.path in changed),
         }

@@ -16,7 +16,7 @@ import re
 import shlex
 import typing as t
 
-from .._core import ini
+from .._core import ini, masks
 from .._core.ini import Place, Settings, Values
 from .._core.plan import Failure
 from . import table
@@ -85,7 +85,7 @@ def _quoted(word: str, what: str) -> str:
     for quote in ('"', "'"):
         if quote not in word:
             return f"{quote}{word}{quote}"
-    raise Failure(f"{what}: {word!r} has both kinds of quotes, which systemd cannot read here")
+    raise Failure(f"{what}: a word of it has both kinds of quotes, which systemd cannot read here")
 
 
 def with_defaults(settings: Settings) -> Settings:
@@ -192,12 +192,14 @@ def _problems(section: str, key: str, values: Values, version: int) -> t.Iterato
         yield _too_new(f"[{section}] {key}=", known.since, version)
         return
     if len(values) > 1 and not known.kind.several:
-        yield f"[{section}] {key}= takes one value, found {len(values)}: {', '.join(values)}"
+        shown = ", ".join(masks.masked(key, values))
+        yield f"[{section}] {key}= takes one value, found {len(values)}: {shown}"
         return
     for value in values:
         fault = _fault(known.kind, value)
         if fault:
-            yield f"[{section}] {key}={value}: {fault}"
+            (shown,) = masks.masked(key, [value])
+            yield f"[{section}] {key}={shown}: {fault}"
         for pattern, newer in table.NEWER_VALUES.get((section, key), {}).items():
             if version < newer and re.fullmatch(pattern, value):
                 yield _too_new(f"[{section}] {key}={value}", newer, version)
@@ -330,8 +332,8 @@ def _assignments(value: str) -> str:
     for word in words:
         if not re.match(r"[A-Za-z_][A-Za-z0-9_]*=", word):
             return (
-                f"expected {table.ENVIRONMENT.name}, found {word!r}; put a whole assignment that"
-                " contains spaces in quotes, or give a mapping"
+                f"expected {table.ENVIRONMENT.name}; put a whole assignment that contains spaces in"
+                " quotes, or give a mapping"
             )
     return ""
 

@@ -17,6 +17,7 @@ import os
 import typing as t
 
 from .._core import files as core_files
+from .._core import masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
 from . import unit_files, unit_text
@@ -130,17 +131,18 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     steps = []
     for path in wanted.paths:
         text = seen.texts[path]
+        before, after = masks.texts(text, wanted.text)
         arguments = {"path": path, "service": wanted.service}
         if wanted.text is None and text is not None:
-            steps.append(Step("remove", path, arguments, before=text))
+            steps.append(Step("remove", path, arguments, before=before))
         elif wanted.text is not None and text != wanted.text:
             steps.append(
                 Step(
                     "write",
                     path,
                     {**arguments, "text": wanted.text},
-                    before=text,
-                    after=wanted.text,
+                    before=before,
+                    after=after,
                 )
             )
     if seen.running and (steps or seen.unread):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from . import daemon_drop_ins, machined, unit_drop_ins
 
+Module = core_module.Module
 
-def converge_units(module: AnsibleModule) -> t.NoReturn:
+
+def converge_units(module: Module) -> t.NoReturn:
     """The module C(unit_override)."""
 
     def body() -> dict[str, t.Any]:
@@ -31,7 +31,7 @@ def converge_units(module: AnsibleModule) -> t.NoReturn:
     core_module.run(module, body)
 
 
-def converge_daemon(module: AnsibleModule) -> t.NoReturn:
+def converge_daemon(module: Module) -> t.NoReturn:
     """The module C(drop_in)."""
 
     def body() -> dict[str, t.Any]:

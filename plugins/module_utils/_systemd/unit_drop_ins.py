@@ -14,6 +14,7 @@ import os
 import typing as t
 
 from .._core import files as core_files
+from .._core import masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from . import journal, machined, unit_files, unit_text
 from . import units as systemd_units
@@ -67,6 +68,7 @@ class Seen:
     unit: str
     path: str
     text: str | None = None
+    mode: int = 0o644
     running: bool = False
     outdated: bool = False
     """It runs, and the drop-in was changed after its start."""
@@ -93,6 +95,7 @@ def _seen(unit: str, drop_in: str, state: UnitState) -> Seen:
         unit=unit,
         path=path,
         text=core_files.read(path),
+        mode=core_files.mode_of(path),
         running=state.running,
         outdated=state.running and systemd_units.younger_than_start(unit, [path]),
     )
@@ -117,14 +120,16 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
 
 
 def _step(seen: Seen, text: str | None) -> Step | None:
-    if text == seen.text:
+    change = masks.change(seen.text, seen.mode, text)
+    if change is None:
         return None
+    _mode, before, after = change
     return Step(
         "remove" if text is None else "write",
         seen.path,
         {"unit": seen.unit, "text": text, "old": seen.text},
-        before=None if seen.text is None else unit_text.shown(seen.text),
-        after=None if text is None else unit_text.shown(text),
+        before=before,
+        after=after,
     )
 
 
@@ -137,7 +142,7 @@ def _put(path: str, text: str | None) -> None:
         core_files.remove(path)
         core_files.remove_empty_directory(os.path.dirname(path))
     else:
-        core_files.write(path, text, mode=core_files.mode_of(path))
+        core_files.write(path, text, mode=masks.mode_of(text, core_files.mode_of(path)))
 
 
 def _change(step: Step) -> None:

@@ -44,7 +44,38 @@ def render(raw: t.Mapping[str, t.Any], what: str = "settings") -> str:
     for (section, key), values in settings.places():
         for value in values or ("",):
             ini.check_safe(section, key, value, what)
+            _check_readable(section, key, value, what)
     return ini.render(settings)
+
+
+# What systemd cannot read, it writes to the journal. What may be secret must not get that far.
+_ESCAPE = r"\\(?:[abfnrtvs\\\"']|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3})"
+_CHARACTER = rf"[^\\]|{_ESCAPE}"
+_WORD = rf"(?:[^\\\s\"']|{_ESCAPE}|\"(?:[^\\\"]|{_ESCAPE})*\"|'(?:[^\\']|{_ESCAPE})*')+"
+_ASSIGNMENT = rf"(?=[\"']?[A-Za-z_][A-Za-z0-9_]*=){_WORD}"
+_READABLE: t.Mapping[str, tuple[re.Pattern[str], str]] = {
+    "Environment": (
+        re.compile(rf"(?:{_ASSIGNMENT}(?:\s+|\Z))*"),
+        "assignments NAME=VALUE with a backslash doubled, each as a whole in quotes if there are"
+        " blanks in it; or give a mapping",
+    ),
+    "SetCredential": (
+        re.compile(rf"(?:[^:]+:(?:{_CHARACTER})+)?", re.DOTALL),
+        "NAME:VALUE with a backslash doubled",
+    ),
+    "SetCredentialEncrypted": (
+        re.compile(r"(?:[^:]+:[A-Za-z0-9+/=\s]+)?"),
+        "NAME:VALUE as systemd-creds prints it",
+    ),
+}
+
+
+def _check_readable(section: str, key: str, value: str, what: str) -> None:
+    readable, expected = _READABLE.get(key, (None, ""))
+    if readable is not None and not readable.fullmatch(value):
+        raise Failure(
+            f"{what}: the value of [{section}] {key}= cannot be read; expected {expected}"
+        )
 
 
 _SIZE = re.compile(r"infinity|[0-9]+(?:\.[0-9]+)?\s*(?:[KMGTPEB]|%|‰|‱)?")
@@ -105,8 +136,3 @@ def _hint(section: str, key: str, sections: t.Sequence[str]) -> str:
         return f"it belongs into [{owners[0]}]"
     near = ini.nearest(key, tables[section])
     return f"the nearest is {near}=" if near else "see systemd.directives(7) for all there are"
-
-
-def shown(text: str) -> str:
-    """A drop-in as it may be shown: without secrets."""
-    return re.sub(r"(?m)^(SetCredential=[^:\n]*:).*$", r"\1********", text)

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import typing as t
+from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.nspawn.machined.plugins import modules
 from ansible_collections.nspawn.machined.plugins.module_utils._core import module as core_module
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 
@@ -53,3 +59,120 @@ def test_a_failure_that_is_plain_is_told_with_its_cause() -> None:
     said = failed(failure)
     assert said["exception"] is failure
     assert said["exception"].__cause__ is not None
+
+
+# --- arguments ------------------------------------------------------------------------------
+
+SPEC: dict[str, dict[str, t.Any]] = {
+    "name": {"type": "str", "no_log": False},
+    "settings": {"type": "dict"},
+    "stdin": {"type": "str", "no_log": True},
+    "timeout": {"type": "float"},
+}
+GIVEN = {
+    "name": "web",
+    "stdin": "planted-stdin",
+    "settings": {"Exec": {"Environment": "A=planted-variable"}},
+}
+NAMES = sorted(
+    path.stem for path in Path(modules.__path__[0]).glob("*.py") if path.stem != "__init__"
+)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Ansible hands to the journal or to syslog."""
+    lines: list[str] = []
+
+    def log(_self: AnsibleModule, msg: str, log_args: object = None) -> None:
+        lines.append(f"{msg} {log_args}")
+
+    monkeypatch.setattr(AnsibleModule, "log", log)
+    return lines
+
+
+def ended(capsys: pytest.CaptureFixture[str]) -> dict[str, t.Any]:
+    result: dict[str, t.Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def run(given: t.Mapping[str, t.Any], body: t.Callable[[core_module.Module], t.Any]) -> None:
+    def main() -> None:
+        module = core_module.Module(argument_spec=SPEC)
+        core_module.run(module, lambda: body(module))
+
+    with patch_module_args(dict(given)), pytest.raises(SystemExit):
+        main()
+
+
+def test_the_journal_is_told_the_keys_of_arguments(logged: list[str]) -> None:
+    run(GIVEN, lambda _module: {})
+    (line,) = logged
+    assert "planted" not in line
+    assert '"name": "web"' in line
+    assert '"settings": {"Exec": {"Environment": "********"}}' in line
+
+
+def test_a_result_does_not_give_back_secret_arguments(
+    logged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(GIVEN, lambda module: {"changed": module.params["stdin"] == "planted-stdin"})
+    result = ended(capsys)
+    assert result["changed"] is True
+    assert result["invocation"]["module_args"]["name"] == "web"
+    assert "planted" not in json.dumps(result)
+
+
+def test_what_a_command_said_is_returned_as_it_is(
+    logged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run({"stdin": "y"}, lambda _module: {"stdout": "yes, it is my way", "path": "/y"})
+    result = ended(capsys)
+    assert (result["stdout"], result["path"]) == ("yes, it is my way", "/y")
+
+
+def test_no_sentence_has_a_secret_in_it(
+    logged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(module: core_module.Module) -> dict[str, t.Any]:
+        module.warn("perhaps planted-variable")
+        details = {"cmd": ["a", "planted-stdin"], "machines": {"web": {"msg": "planted-stdin"}}}
+        cause = OSError("planted-variable")
+        raise Failure("web: planted-stdin is wrong", **details) from cause
+
+    run(GIVEN, body)
+    result = ended(capsys)
+    assert result["msg"] == "web: ******** is wrong"
+    assert result["machines"] == {"web": {"msg": "********"}}
+    assert "planted" not in json.dumps(result)
+
+
+def test_an_argument_that_is_refused_is_not_told(
+    logged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run({**GIVEN, "timeout": "planted-timeout"}, lambda _module: {})
+    result = ended(capsys)
+    assert "timeout" in result["msg"]
+    assert "planted" not in json.dumps(result)
+    assert logged == []
+
+
+class Caught(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_module_tells_its_arguments_in_this_way(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    def init(self: object, **_arguments: t.Any) -> None:
+        made.append(self)
+        raise Caught
+
+    monkeypatch.setattr(AnsibleModule, "__init__", init)
+    module = importlib.import_module(f"{modules.__name__}.{name}")
+    with pytest.raises(Caught):
+        module.main()
+    assert [type(one) for one in made] == [core_module.Module]

@@ -47,9 +47,41 @@ def test_settings_of_other_daemons_may_be_rendered_too() -> None:
     assert text == "[DHCPServer]\nDNS=192.0.2.1\nDNS=192.0.2.2\n"
 
 
-def test_secrets_are_not_shown() -> None:
-    text = "[Service]\nSetCredential=token:secret\nMemoryMax=1G\n"
-    assert unit_text.shown(text) == "[Service]\nSetCredential=token:********\nMemoryMax=1G\n"
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Environment", "planted"),
+        ("Environment", "A=b planted"),
+        ("Environment", '"A=planted'),
+        ("Environment", r"A=planted\q"),
+        ("Environment", "1A=planted"),
+        ("SetCredential", "planted"),
+        ("SetCredential", r"id:planted\q"),
+        ("SetCredentialEncrypted", "id:planted!"),
+    ],
+)
+def test_a_secret_that_systemd_would_write_to_the_journal_is_refused_and_not_told(
+    key: str, value: str
+) -> None:
+    with pytest.raises(Failure, match=rf"{key}= cannot be read") as caught:
+        unit_text.render({"Service": {key: value}})
+    assert "planted" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Environment", ""),
+        ("Environment", r"""A=b "C=d e" F='g "h"' I=j\x20k L="m n" """.strip()),
+        ("Environment", "A="),
+        ("Environment", {"A": 'back\\slash, "quotes" and blanks'}),
+        ("SetCredential", r"id:two:words and \n a line"),
+        ("SetCredential", ""),
+        ("SetCredentialEncrypted", "id:a+/b="),
+    ],
+)
+def test_a_secret_that_systemd_can_read_is_taken(key: str, value: t.Any) -> None:
+    assert f"{key}=" in unit_text.render({"Service": {key: value}})
 
 
 @hypothesis_settings(max_examples=1000, deadline=None)

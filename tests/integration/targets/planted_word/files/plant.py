@@ -1,0 +1,309 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plants a word of its own in each argument of each module, going by their argument specs.
+
+plant.py DIRECTORY PREFIX writes into the directory: tasks.yml, which runs the modules; cases.json,
+their arguments; words.json, which word stands in which argument, and why it may be seen.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import json
+import os
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils import basic
+
+Arguments = dict[str, t.Any]
+
+# What a module needs beside the argument that is tried. A new module needs a line here.
+BASES: dict[str, Arguments] = {
+    "drop_in": {"files": ["network/80-container-ve.network"], "drop_in": "90-planted"},
+    "firewalld": {"zones": [{"name": "planted"}], "policies": [{"name": "planted-p"}]},
+    "image": {"name": "it-planted-image"},
+    "image_export": {"name": "it-guest", "dest": "/var/tmp/it-planted.tar"},
+    "image_info": {"name": ["it-guest"]},
+    "image_keys": {"keys": []},
+    "image_prune": {"patterns": ["it-planted-*"]},
+    "images": {"images": [{"name": "it-planted-image"}]},
+    "machine": {"name": ["it-planted"], "state": "started"},
+    "machine_bind": {"machine": "it-planted", "src": "/srv"},
+    "machine_copy": {"machine": "it-planted", "src": "/etc/hostname", "dest": "/etc/planted"},
+    "machine_exec": {"machine": "it-planted", "argv": ["sleep", "0.4"]},
+    "machine_info": {"name": ["it-planted"]},
+    "machines": {
+        "machines": [{"name": "it-planted-other", "image": "it-guest", "state": "stopped"}]
+    },
+    "mkosi_image": {
+        "directory": "/var/lib/it-planted-mkosi",
+        "config": {"Distribution": {"Distribution": "debian", "Release": "trixie"}},
+        "builds": [{"directory": "/var/lib/it-planted-mkosi", "config": {}}],
+        "users": [{"name": "planted"}],
+    },
+    "nspawn_settings": {"name": ["it-planted-other"]},
+    "unit_override": {"name": ["it-planted-other"]},
+}
+# They would change the host, or take minutes.
+ONLY_ASKED = ("firewalld", "image_prune", "mkosi_image")
+# The mappings that mean something to these arguments; others are given all there are.
+SHAPES: dict[str, tuple[str, ...]] = {
+    "_upload": ("words",),
+    "config": ("sections", "mkosi"),
+    "environment": ("words",),
+    "extra_files": ("files",),
+    "repart": ("sections",),
+    "sandbox_files": ("files",),
+    "scripts": ("files",),
+    "settings": ("sections", "systemd"),
+    "skeleton_files": ("files",),
+    "unit": ("sections", "systemd"),
+    "vars": ("words",),
+}
+INSTEAD: dict[str, tuple[str, ...]] = {
+    "argv": ("cmd",),
+    "builds": ("directory", "config", "users"),
+    "cmd": ("argv",),
+    "image": ("machine",),
+}
+
+PLAIN = ("bool", "int", "float", "bits", "bytes")
+# Arguments that say in their spec that they are no secret, and why they are none.
+PUBLIC: dict[str, str] = {
+    **dict.fromkeys(
+        ("name", "machine", "image", "clone_from", "rename_from", "import_as", "images_expected"),
+        "what it names has this name, on the disk and in units",
+    ),
+    **dict.fromkeys(
+        ("src", "dest", "path", "directory", "chdir", "creates", "removes", "record", "files"),
+        "a path",
+    ),
+    **dict.fromkeys(
+        ("user", "users", "owner", "group", "groups", "comment", "home", "shell"),
+        "what /etc/passwd tells everybody",
+    ),
+    **dict.fromkeys(("unit", "drop_in", "patterns", "exclude"), "names of files and units"),
+    **dict.fromkeys(
+        ("signal", "since", "older_than", "limit", "checksum", "mode", "keys"),
+        "a number, a time, a public key, or the like",
+    ),
+    **dict.fromkeys(
+        "short description target priority ingress_priority egress_priority disable ingress_zones"
+        " egress_zones interfaces sources services ports protocols source_ports forward_ports port"
+        " to_port to_addr icmp_blocks icmp_block_inversion masquerade forward rich_rules".split(),
+        "the firewall tells it everybody",
+    ),
+}
+# What cannot be helped, or is another's: where it may be found, and why.
+EXCEPTIONS: dict[tuple[str, str], dict[str, str]] = {
+    ("machine_exec", "argv"): {"ps": "the arguments of a process are open to everybody"},
+    ("machine_exec", "cmd"): {"ps": "the arguments of a process are open to everybody"},
+    ("unit_override", "settings"): {
+        "show": "systemd tells everybody Environment= and SetCredential=; documented"
+    },
+    ("machines", "machines.unit"): {
+        "show": "systemd tells everybody Environment= and SetCredential=; documented"
+    },
+    ("image", "url"): {"output": "which URL it was that could not be used"},
+    ("images", "images.url"): {"output": "which URL it was that could not be used"},
+}
+
+
+def shapes(argument: str, word: str) -> list[t.Any]:
+    """Mappings as they are taken, and as they are refused."""
+    every: dict[str, list[t.Any]] = {
+        "sections": [
+            {"X-Planted": {"X-Planted": word}},
+            {"Exec": word},
+            {"Exec": [word]},
+            {"Exec": {"Environment": word, "Boot": {"a": {"b": word}}}},
+            word,
+        ],
+        "systemd": [
+            {"Exec": {"Environment": {"TOKEN": word}, "Parameters": word}},
+            {"Service": {"Environment": {"TOKEN": word}}},
+            {"Service": {"SetCredential": f"id:{word}", "LoadCredential": f"id:/etc/{word}"}},
+            {"Exec": {"Environment": f"A=b {word}"}},
+            {"Service": {"Environment": f"A=b {word}"}},
+            {"Service": {"SetCredential": word}},
+        ],
+        "mkosi": [
+            {"Content": {"RootPassword": word, "KernelCommandLine": f"a={word}"}},
+            {"Content": {"Environment": {"TOKEN": word}}},
+            f"[Content]\nRootPassword={word}\n{word}\n",
+        ],
+        "files": [
+            {"a/file": {"content": word, "mode": word}},
+            {"a/file": word},
+            {"postinst": f"#!/bin/sh\n# {word}\n"},
+        ],
+        "words": [{"TOKEN": word}, {"TOKEN": {"deep": [word]}}, {f"1 {argument}": word}],
+    }
+    kinds = SHAPES.get(argument, tuple(every))
+    return [shape for kind in kinds for shape in every[kind]]
+
+
+class Planter:
+    """Makes cases, each with a word that is in no other one."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.cases: list[tuple[str, Arguments]] = []
+        self.words: list[dict[str, t.Any]] = []
+
+    def plant(self, module: str, spec: t.Mapping[str, t.Any]) -> None:
+        self._plant(module, spec, BASES[module], (), lambda given: given, False)
+
+    def _plant(
+        self,
+        module: str,
+        spec: t.Mapping[str, t.Any],
+        base: Arguments,
+        path: tuple[str, ...],
+        wrap: t.Callable[[Arguments], Arguments],
+        public: bool,
+    ) -> None:
+        together: dict[str, Arguments] = {"public": {}, "plain": {}}
+        for name, entry in spec.items():
+            here = (*path, name)
+            if entry.get("options"):
+                self._into(module, base, here, entry, wrap, public)
+            word = self._word(module, here, entry, public)
+            values = self._values(name, entry, word)
+            if public or entry.get("no_log") is False:
+                together["public"][name] = values[0]
+            elif entry.get("choices") or entry.get("type") in PLAIN:
+                together["plain"][name] = values[0]
+            else:
+                for value in values:
+                    self._case(module, base, {name: value}, wrap)
+        for given in together.values():
+            if given:
+                self._case(module, base, given, wrap)
+
+    def _into(
+        self,
+        module: str,
+        base: Arguments,
+        path: tuple[str, ...],
+        entry: t.Mapping[str, t.Any],
+        wrap: t.Callable[[Arguments], Arguments],
+        public: bool,
+    ) -> None:
+        """The same for the arguments in an argument."""
+        old = base.get(path[-1])
+        entries = old if isinstance(old, list) and old else [{}]
+        inner = self._inside(wrap, base, path[-1], entry["type"] == "list")
+        public = public or entry.get("no_log") is False
+        self._plant(module, entry["options"], dict(entries[0]), path, inner, public)
+
+    def _case(
+        self,
+        module: str,
+        base: Arguments,
+        planted: Arguments,
+        wrap: t.Callable[[Arguments], Arguments],
+    ) -> None:
+        given = copy.deepcopy(base)
+        for other in {other for name in planted for other in INSTEAD.get(name, ())}:
+            given.pop(other, None)
+        if "builds" not in planted:
+            given.pop("builds", None)
+        self.cases.append((module, wrap({**given, **planted})))
+
+    @staticmethod
+    def _inside(
+        wrap: t.Callable[[Arguments], Arguments], base: Arguments, name: str, several: bool
+    ) -> t.Callable[[Arguments], Arguments]:
+        def wrapped(given: Arguments) -> Arguments:
+            outer = copy.deepcopy(base)
+            for other in INSTEAD.get(name, ()):
+                outer.pop(other, None)
+            return wrap({**outer, name: [given] if several else given})
+
+        return wrapped
+
+    @staticmethod
+    def _values(name: str, entry: t.Mapping[str, t.Any], word: str) -> list[t.Any]:
+        kind = entry.get("type", "str")
+        if kind == "path":
+            return [f"/{word}"]
+        if entry.get("options"):
+            return [word]
+        if kind in ("dict", "raw"):
+            return shapes(name, word)
+        return [[word]] if kind == "list" else [word]
+
+    def _word(
+        self, module: str, path: tuple[str, ...], entry: t.Mapping[str, t.Any], public: bool
+    ) -> str:
+        word = f"{self.prefix}{len(self.words):04d}"
+        reason = None
+        if public or entry.get("no_log") is False:
+            reason = PUBLIC.get(path[-1])
+            if reason is None:
+                sys.exit(f"{module}: why is {'.'.join(path)} no secret? Say it in PUBLIC")
+        self.words.append(
+            {
+                "word": word,
+                "module": module,
+                "argument": ".".join(path),
+                "public": reason,
+                "exceptions": EXCEPTIONS.get((module, ".".join(path)), {}),
+            }
+        )
+        return word
+
+
+class Called(Exception):
+    """A module has begun."""
+
+
+def specs() -> dict[str, t.Mapping[str, t.Any]]:
+    """The argument specs of all modules, as they give them to Ansible."""
+    root = os.environ["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
+    sys.path.insert(0, root)
+    found: dict[str, t.Mapping[str, t.Any]] = {}
+    given: list[t.Mapping[str, t.Any]] = []
+
+    def init(_self: object, argument_spec: t.Mapping[str, t.Any], **_rest: t.Any) -> None:
+        given.append(argument_spec)
+        raise Called
+
+    basic.AnsibleModule.__init__ = init  # type: ignore[method-assign, assignment]
+    modules = "ansible_collections.nspawn.machined.plugins.modules"
+    for path in sorted(Path(root, modules.replace(".", "/")).glob("*.py")):
+        try:
+            importlib.import_module(f"{modules}.{path.stem}").main()
+        except Called:
+            found[path.stem] = given[-1]
+    return found
+
+
+def main() -> None:
+    directory, prefix = Path(sys.argv[1]), sys.argv[2]
+    planter = Planter(prefix)
+    for module, spec in specs().items():
+        if module not in BASES:
+            sys.exit(f"{module} is not tried: say in BASES what it needs")
+        planter.plant(module, spec)
+    lines = ["---"]
+    for number, (module, _given) in enumerate(planter.cases):
+        case = f"(lookup('ansible.builtin.file', cases) | from_json)[{number}]"
+        lines += [
+            f"- name: Case {number}",
+            f'  nspawn.machined.{module}: "{{{{ {case} }}}}"',
+            f"  check_mode: {str(module in ONLY_ASKED).lower()}",
+            "  ignore_errors: true",
+        ]
+    (directory / "tasks.yml").write_text("\n".join(lines) + "\n")
+    (directory / "cases.json").write_text(json.dumps([given for _module, given in planter.cases]))
+    (directory / "words.json").write_text(json.dumps(planter.words))
+
+
+if __name__ == "__main__":
+    main()
