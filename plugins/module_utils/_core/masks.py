@@ -108,7 +108,7 @@ def _text(text: t.Optional[str], before: t.Optional[str]) -> t.Optional[str]:
 def _line(piece: ini.Piece, known: t.Mapping[ini.Place, t.Sequence[str]]) -> str:
     if piece.kind == ini.ASSIGNMENT and may_be_secret(piece.key):
         (value,) = masked(piece.key, [piece.value], known.get(piece.place, ()))
-        return ini.assignment(piece.key, value)
+        return f"{piece.key}={value}\n"
     if piece.kind == ini.JUNK:
         return f"{MASK}\n"  # a part of a value, perhaps
     commented = _COMMENTED.match(piece.text) if piece.kind == ini.COMMENT else None
