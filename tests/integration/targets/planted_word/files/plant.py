@@ -3,7 +3,7 @@
 
 """Plants a word of its own in each argument of each module, going by their argument specs.
 
-plant.py DIRECTORY PREFIX writes into the directory: tasks.yml, which runs the modules; cases.json,
+plant.py DIRECTORY PREFIX [MODULE…] writes into the directory: tasks.yml, which runs the modules; cases.json,
 their arguments; words.json, which word stands in which argument, and why it may be seen.
 """
 
@@ -290,7 +290,8 @@ def main() -> None:
     for module, spec in specs().items():
         if module not in BASES:
             sys.exit(f"{module} is not tried: say in BASES what it needs")
-        planter.plant(module, spec)
+        if module in (sys.argv[3:] or BASES):
+            planter.plant(module, spec)
     lines = ["---"]
     for number, (module, _given) in enumerate(planter.cases):
         case = f"(lookup('ansible.builtin.file', cases) | from_json)[{number}]"
