@@ -4,7 +4,7 @@
 """Plants a word of its own in each argument of each module, going by their argument specs.
 
 plant.py DIRECTORY PREFIX [MODULE…] writes into the directory: tasks.yml, which runs the modules;
-cases.json, their arguments; words.json, which word stands in which argument, and why it may be seen.
+cases.json, their arguments; words.json, which word stands where, and why it may be seen.
 """
 
 from __future__ import annotations
