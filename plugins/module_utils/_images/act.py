@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
-import re
 import time
 import typing as t
 
@@ -22,12 +20,10 @@ from .._core import run, trees
 from .._core.plan import Failure, Step, Verbs
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
-from . import keepers, locks, provenance, seen, staging, transfer
+from . import clones, keepers, locks, provenance, seen, staging, transfer
 from .keepers import call
 from .model import Pieces, Provenance, Source
 
-CLONE_TIMEOUT = 600
-NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
 # While btrfs counts for the first time, machined reports no limits.
 LIMIT_PATIENCE = 60
 
@@ -35,65 +31,72 @@ LIMIT_PATIENCE = 60
 # --- through machined -----------------------------------------------------------------------
 
 
-def clone(parent: str, name: str, *, read_only: bool = False) -> None:
-    """Clone an image through machined, which copies its settings along."""
-    path = machined.image_path(parent)
-    if not os.path.lexists(path):
-        path = machined.image_path(parent, "raw")
-    record = Provenance(
-        kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(path)
-    )
-    with locks.locked(name):
-        provenance.begin(name, record)
-        call("CloneImage", "ssb", parent, name, "yes" if read_only else "no", timeout=CLONE_TIMEOUT)
-        made = os.path.join(
-            machined.MACHINES_DIRECTORY, os.path.basename(path).replace(parent, name, 1)
-        )
-        provenance.write(name, dataclasses.replace(record, identity=provenance.identity_of(made)))
+def clone(
+    parent: str,
+    name: str,
+    *,
+    read_only: bool = False,
+    prepare: t.Optional[t.Callable[[str, str], None]] = None,
+) -> None:
+    """Clone an image through machined, which copies its settings along: whole or not at all.
 
-
-def was_cut_off(name: str) -> bool:
-    """Whether a run was killed while it made an image of this name; one that lives has the lock."""
-    with locks.locked(name):
-        return provenance.begun(name) is not None
-
-
-def await_clone(name: str) -> None:
-    """Wait until machined has ended a clone of this name that a killed run had asked for.
-
-    machined goes on copying when nobody listens any more.
+    O(prepare) gets the clone's path and identity before it has its name.
     """
-    end = time.monotonic() + CLONE_TIMEOUT
-    while _is_being_cloned(name):
-        if time.monotonic() > end:
-            raise Failure(
-                f"image {name}: machined has been making an image of this name for "
-                f"{CLONE_TIMEOUT:g} s. Wait for it to end, or restart systemd-machined"
-            )
-        time.sleep(0.1)
+    source = machined.image_path(parent)
+    if not os.path.lexists(source):
+        source = machined.image_path(parent, "raw")
+    record = Provenance(
+        kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(source)
+    )
+    with locks.locked(name) as lock:
+        cut_off = provenance.begun(name) is not None
+        provenance.begin(name, record)
+        try:
+            with clones.made(parent, name, lock, sweep_first=cut_off) as made:
+                record = dataclasses.replace(
+                    record,
+                    identity=provenance.identity_of(made),
+                    owed={"read_only": True} if read_only else {},
+                )
+                if provenance.identity_of(source) != record.parent:
+                    raise Failure(
+                        f"image {name}: {parent} was replaced while it was cloned; nothing was "
+                        "made of it. Run this again to clone the new one"
+                    )
+                provenance.begin(name, record)
+                if prepare:
+                    prepare(made, record.identity)
+                clones.publish(made, name)
+        except Exception:
+            provenance.take_back(name)
+            raise
+        _finish(name, record)
 
 
-def _is_being_cloned(name: str) -> bool:
-    """machined holds a lock of the name for as long as it copies."""
-    try:
-        descriptor = os.open(f"{NAME_LOCKS}{name}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+def remove(key: str, identity: t.Optional[str] = None) -> None:
+    """Remove an image with its settings and the record of where it came from.
 
-
-def remove(key: str) -> None:
-    """Remove an image with its settings and the record of where it came from."""
+    O(identity): only if it is still the one that was seen.
+    """
     kind, name = image_classes.split(key)
     with locks.locked(key):
+        if identity is not None:
+            _refuse_another(name, identity)
         keepers.of(kind).remove(name)
         provenance.forget(key)
+
+
+def _refuse_another(name: str, identity: str) -> None:
+    """What has taken the place of an image since it was seen is not for us to remove."""
+    found = {
+        provenance.identity_of(machined.image_path(name, kind)) for kind in ("directory", "raw")
+    }
+    if not identity or identity not in found:
+        raise Failure(
+            f"image {name}: it is not the one that was there when this run began"
+            f" ({identity or 'which could not be looked at'}); nothing of it was removed. Run this"
+            " again if the new one is to go as well"
+        )
 
 
 def rename(old: str, new: str) -> None:
@@ -150,21 +153,9 @@ def clear(key: str) -> None:
     with locks.locked(key):
         staging.sweep(key, kind.root)
         keepers.of(kind).clear(name)
-        begun = provenance.begun(key)
-        if begun and not begun.identity:
-            _remove_half_clone(name, kind.root)
-        _settle(key, begun)
-
-
-def _remove_half_clone(name: str, root: str) -> None:
-    """What machined was cloning for us when it died.
-
-    Its temporary name is C(.#), the image's name and 16 hexadecimal digits. It is ours if we
-    had said before that we would make that image.
-    """
-    for entry in os.listdir(root):
-        if re.fullmatch(r"\.#" + re.escape(name) + r"[0-9a-f]{16}", entry):
-            trees.remove(os.path.join(root, entry))
+        if kind is MACHINE:
+            clones.sweep(name)
+        _settle(key, provenance.begun(key))
 
 
 def _settle(key: str, begun: t.Optional[Provenance]) -> None:
@@ -178,12 +169,17 @@ def _settle(key: str, begun: t.Optional[Provenance]) -> None:
         elif record and (record.owed or "read_only" not in owed):
             _finish(key, record)
         else:
-            if "read_only" in owed:
+            if "read_only" in owed and begun and _is_replaced(begun, image.path):
                 _set_read_only(key, True)  # the old one, made writable to be replaced
             provenance.take_back(key)
     finally:
         if "start" in owed:
             _keeper(key).start(owed["start"])
+
+
+def _is_replaced(begun: Provenance, path: str) -> bool:
+    """Whether an image is the one that was to be replaced, and not somebody else's."""
+    return bool(begun.replaces) and begun.replaces == provenance.identity_of(path)
 
 
 def _finish(key: str, record: Provenance) -> None:
@@ -192,7 +188,7 @@ def _finish(key: str, record: Provenance) -> None:
         _set_limit(key, record.owed["limit"])
     if "read_only" in record.owed:
         _set_read_only(key, True)
-    provenance.write(key, dataclasses.replace(record, owed={}))
+    provenance.write(key, dataclasses.replace(record, replaces="", owed={}))
 
 
 # --- from a source --------------------------------------------------------------------------
@@ -228,6 +224,7 @@ def make(
             parent=parent,
             digest=found.digest,
             identity=provenance.identity_of(made),
+            replaces=provenance.identity_of(old) if old else "",
             owed=owed or {},
         )
         provenance.begin(key, record)
@@ -270,7 +267,7 @@ def _clone(step: Step) -> None:
         step.subject,
         source,
         machined.systemd_version(),
-        CLONE_TIMEOUT,
+        clones.TIMEOUT,
         parent=identity,
         owed={"read_only": True} if read_only else {},
     )

@@ -33,7 +33,7 @@ def _told(
 
 def _told_record(record: Provenance) -> dict[str, t.Any]:
     fields = dataclasses.asdict(record)
-    del fields["identity"], fields["parent"], fields["owed"]
+    del fields["identity"], fields["parent"], fields["replaces"], fields["owed"]
     return {**fields, "names": list(record.names)}
 
 

@@ -154,10 +154,16 @@ class _Machined:
         run.run(["systemctl", "start", "--", machined.unit_of(user)], timeout=180)
 
 
-def call(method: str, signature: str, *arguments: str, timeout: float = 60) -> None:
+def call(
+    method: str,
+    signature: str,
+    *arguments: str,
+    timeout: float = 60,
+    keep: t.Sequence[int] = (),
+) -> None:
     """Have machined do something to an image, the first argument."""
     try:
-        bus.call(bus.MACHINED, method, signature, *arguments, timeout=timeout)
+        bus.call(bus.MACHINED, method, signature, *arguments, timeout=timeout, keep=keep)
     except bus.CallFailed as failed:
         raise Failure(
             f"machined refused {method} of image {arguments[0]}: {failed.message}"

@@ -63,6 +63,8 @@ class Provenance:
     """The names that the image had before."""
     identity: str = ""
     """The file system object that the record is about; nothing while it is being made."""
+    replaces: str = ""
+    """The identity of the image whose name it is to get; nothing once it has it."""
     owed: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """What is still to be done to it: C(limit), C(read_only), C(start) of a machine."""
 

@@ -12,6 +12,7 @@ an image and makes another of the same name, the old record does not speak for i
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -36,13 +37,14 @@ def identity_of(path: str) -> str:
     """What stays the same when an image is renamed and is never given to another one.
 
     A subvolume has a number that btrfs does not give twice; elsewhere an inode's number may
-    come back, but with another generation.
+    come back, but with another generation. A link is not what it leads to; it has no generation
+    that can be read, but the time when it was made.
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags)
-    except OSError:
-        return ""
+    except OSError as error:
+        return _identity_of_link(path) if error.errno == errno.ELOOP else ""
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode) and status.st_ino == _BTRFS_ROOT_INODE:
@@ -52,6 +54,14 @@ def identity_of(path: str) -> str:
         return f"inode:{status.st_ino}:{_generation(descriptor)}"
     finally:
         os.close(descriptor)
+
+
+def _identity_of_link(path: str) -> str:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return ""
+    return f"link:{status.st_ino}:{status.st_mtime_ns}"
 
 
 def is_btrfs(path: str) -> bool:
@@ -107,14 +117,10 @@ def read(key: str, path: t.Optional[str] = None) -> t.Optional[Provenance]:
 def matching(some: t.Iterable[Provenance], identity: t.Optional[str]) -> t.Optional[Provenance]:
     """The record that speaks for an object.
 
-    One without an identity was written before its image was there; it counts when no other
-    one does: whoever made the image was killed before saying so.
+    One without an identity speaks for none: it was written before there was anything to speak of.
     """
-    if identity is None:
-        return next((record for record in some if record.identity), None)
-    known = {record.identity: record for record in some}
-    found = known.get(identity) or known.get("")
-    return dataclasses.replace(found, identity=identity) if found else None
+    known = {record.identity: record for record in some if record.identity}
+    return next(iter(known.values()), None) if identity is None else known.get(identity)
 
 
 def begin(key: str, record: Provenance) -> None:

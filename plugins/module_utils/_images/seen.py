@@ -19,7 +19,7 @@ from .._core import run
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import keepers, locks, provenance
+from . import clones, keepers, locks, provenance
 from . import sources as images_sources
 from .model import Pieces, Provenance, Snapshot, Source
 from .wanted import Wanted
@@ -186,6 +186,8 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
         for entry in entries
         if entry.startswith(prefix)
     }
+    if kind is MACHINE:
+        hidden |= clones.left()
     finished = provenance.names(kind)
     said = {key for key in finished if not finished[key] or key not in there}
     return frozenset(key for key in hidden | said if not locks.is_locked(key))

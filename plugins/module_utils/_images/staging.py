@@ -81,7 +81,7 @@ def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
     final = os.path.join(place.root, place.name + suffix)
     if old is None:
         try:
-            _rename(made, final, _RENAME_NOREPLACE)
+            rename_new(made, final)
         except FileExistsError:
             raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
         return final
@@ -90,7 +90,7 @@ def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
         _exchange(made, final, os.path.join(place.directory, "old"))
     else:
         # Of another type, so under another path: for a moment there are both, never none.
-        _rename(made, final, _RENAME_NOREPLACE)
+        rename_new(made, final)
         os.rename(old, os.path.join(place.directory, "old"))
     return final
 
@@ -104,6 +104,11 @@ def _exchange(made: str, final: str, aside: str) -> None:
         # A file system that cannot exchange: the name is gone for an instant.
         os.rename(final, aside)
         os.rename(made, final)
+
+
+def rename_new(old: str, new: str) -> None:
+    """Rename a file or a directory; C(FileExistsError) where that would replace another one."""
+    _rename(old, new, _RENAME_NOREPLACE)
 
 
 def _rename(old: str, new: str, flags: int) -> None:

@@ -20,9 +20,7 @@ from .._core import masks, progress
 from .._core import plan as core_plan
 from .._core.plan import Failure, Outcome, Plan, Step
 from .._images import act as images_act
-from .._images import provenance
-from .._settings import nspawn_file
-from .._systemd import machined, unit_files
+from .._systemd import unit_files
 from . import record as machines_record
 from . import start
 from .start import Batch, Failures
@@ -105,40 +103,17 @@ def _each(verb: t.Callable[[Step], None], workers: int = 8) -> Batch:
 
 
 def _clone(step: Step) -> None:
-    name, source = step.subject, step.arguments["source"]
-    # A killed run had asked machined for it, which may have done so since we looked.
-    cut_off = step.arguments["again"] or images_act.was_cut_off(name)
-    if cut_off:
-        _clear_half_made(name)
-    try:
-        images_act.clone(source, name)
-    except Failure:
-        if not cut_off:
-            raise
-        # Or only now.
-        _clear_half_made(name)
-        images_act.clone(source, name)
-    path = machined.image_path(name)
-    if os.path.isdir(path):
-        make_individual(path)
-    else:
-        path = machined.image_path(name, "raw")
-    record = machines_record.read(name)
-    if record:
-        identity = provenance.identity_of(path)
-        machines_record.write(name, dataclasses.replace(record, identity=identity))
+    name = step.subject
 
+    def prepare(path: str, identity: str) -> None:
+        """What must be so before anybody can use it, or find it without knowing whose it is."""
+        if os.path.isdir(path):
+            make_individual(path)
+        record = machines_record.read(name)
+        if record:
+            machines_record.write(name, dataclasses.replace(record, identity=identity))
 
-def _clear_half_made(name: str) -> None:
-    """Without the settings, which machined would take along: they may be somebody's own."""
-    images_act.await_clone(name)
-    if name not in machined.images():
-        return
-    path = nspawn_file.path_of(name)
-    text, mode = core_files.read(path), core_files.mode_of(path)
-    images_act.remove(name)
-    if text is not None:
-        core_files.write(path, text, mode=mode)
+    images_act.clone(step.arguments["source"], name, prepare=prepare)
 
 
 def make_individual(root: str) -> None:
@@ -157,8 +132,12 @@ def make_individual(root: str) -> None:
 
 
 def _remove(step: Step) -> None:
-    images_act.remove(step.subject)
+    images_act.remove(step.subject, step.arguments["identity"])
     machines_record.forget_start(step.subject)
+
+
+def _clear(step: Step) -> None:
+    images_act.clear(step.subject)
 
 
 def _write(step: Step) -> None:
@@ -206,6 +185,7 @@ VERBS: t.Mapping[str, Batch] = {
     "kill": start.kill,
     "disable": _disable,
     "remove": _each(_remove, CLONES_AT_ONCE),
+    "clear": _each(_clear, CLONES_AT_ONCE),
     "record": _each(_record),
     "clone": _each(_clone, CLONES_AT_ONCE),
     "delete": _each(_delete),

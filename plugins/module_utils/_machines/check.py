@@ -32,14 +32,9 @@ def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> N
             f"{one.name}: a machine of this name runs in {seen.stranger}, not in "
             f"{unit_of(one.name)}; stop it there, then run this again"
         )
-    if one.state == "absent" or seen.whole:
+    if one.state == "absent" or seen.image:
         return
     if one.image is None:
-        if seen.half_made:
-            raise Failure(
-                f"{one.name}: its image was not cloned to the end; say again which image it is "
-                "made from, so that it is made anew"
-            )
         if one.declared or one.state in ("started", "restarted", "paused") or one.enabled:
             raise Failure(
                 f"{one.name}: there is no image of this name in /var/lib/machines"
@@ -50,11 +45,6 @@ def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> N
         raise Failure(
             f"{one.name}: cannot be cloned from {one.image}: there is no image of this name"
             + _nearest(one.image, snapshot.images)
-        )
-    elif snapshot.of(one.image).half_made:
-        raise Failure(
-            f"{one.name}: cannot be cloned from {one.image}, whose own image was not cloned to the "
-            f"end; have {one.image} made anew first"
         )
     elif one.image in leaving:
         raise Failure(

@@ -31,7 +31,7 @@ class Files:
     @property
     def cloned(self) -> bool:
         """Its image is yet to be cloned, and then there are files of its template."""
-        return bool(self.wanted.image) and not self.seen.whole
+        return bool(self.wanted.image) and not self.seen.image
 
     def settings(self) -> t.Optional[str]:
         """The text that the machine's settings shall have."""

@@ -31,6 +31,7 @@ PHASES = (
     "kill",
     "disable",
     "remove",
+    "clear",
     "record",
     "clone",
     "delete",
@@ -96,8 +97,8 @@ def _rolled(steps: list[Step], size: int) -> list[Step]:
 def purged(snapshot: Snapshot, wanted: t.Iterable[Wanted]) -> list[Wanted]:
     """The machines that the collection made and that nobody wants any more.
 
-    One that was removed and made anew by somebody else since then is theirs. One that others are
-    cloned from is still wanted.
+    One that was made by somebody else since then is theirs. One that others are cloned from is
+    still wanted.
     """
     kept = {name for one in wanted for name in (one.name, one.image)}
     return [
@@ -106,7 +107,7 @@ def purged(snapshot: Snapshot, wanted: t.Iterable[Wanted]) -> list[Wanted]:
         if name not in kept
         and seen.record
         and seen.record.made
-        and (not seen.image or seen.record.identity in ("", seen.identity))
+        and (not seen.image or seen.is_ours)
     ]
 
 
@@ -118,6 +119,8 @@ def _converge(draft: Draft) -> None:
         _record(draft)
     if draft.files.cloned:
         _clone(draft)
+    elif draft.wanted.declared:
+        _clear(draft)
     if draft.wanted.declared:
         _files(draft)
     _enablement(draft)
@@ -130,8 +133,9 @@ def _record(draft: Draft) -> None:
     old = seen.record or Record()
     if draft.files.cloned:
         made = Record(made=True, image=wanted.image)
-    elif old.made and not old.identity:
-        made = dataclasses.replace(old, identity=seen.identity)
+    elif old.made and not seen.is_ours:
+        # A clone that was cut off never got its name: somebody else made this one.
+        made = dataclasses.replace(old, made=False, image=None, identity="")
     else:
         made = old
     new = dataclasses.replace(
@@ -153,8 +157,13 @@ def _clone(draft: Draft) -> None:
         after={"image": f"clone of {draft.wanted.image}"},
         needs=draft.steps,
         source=draft.wanted.image,
-        again=draft.seen.half_made,
     )
+
+
+def _clear(draft: Draft) -> None:
+    """What a new clone would have taken the place of."""
+    if draft.seen.leftover:
+        draft.step("clear", before={"leftovers": "a cut-off run's"}, after={})
 
 
 def _files(draft: Draft) -> None:
@@ -217,7 +226,14 @@ def _remove(draft: Draft) -> None:
         draft.step("disable", before={"enabled": True}, after={}, unit=draft.unit, reload=True)
     if seen.image:
         # Not needed by it: the disablement. An image that cannot be started is no harm.
-        draft.step("remove", before={"image": seen.image}, after={}, needs=draft.steps_of("stop"))
+        draft.step(
+            "remove",
+            before={"image": seen.image},
+            after={},
+            needs=draft.steps_of("stop"),
+            identity=seen.identity,
+        )
+    _clear(draft)
     gone = list(draft.steps)
     _settings(draft, None, gone)
     _unit(draft, None, gone)

@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from .._core import files as core_files
-from .._images import provenance
+from .._images import clones, provenance
 from .._settings import nspawn_file
 from .._systemd import machined, unit_files
 from .._systemd import units as systemd_units
@@ -29,6 +29,8 @@ class Seen:
 
     image: t.Optional[str] = None
     """The type of its image."""
+    leftover: bool = False
+    """There is a clone that was to become its image when a run was cut off."""
     identity: str = ""
     """What stays the same of its image under any name (see C(_images.provenance))."""
     settings: t.Optional[str] = None
@@ -50,8 +52,6 @@ class Seen:
     edited_since: bool = False
     """Its files are younger than its start."""
     record: t.Optional[machines_record.Record] = None
-    booted: bool = False
-    """It has a machine ID of its own. Looked for only where the end of its clone was not seen."""
 
     @property
     def running(self) -> bool:
@@ -63,17 +63,10 @@ class Seen:
         return self.running or self.active == "deactivating"
 
     @property
-    def half_made(self) -> bool:
-        """A clone of ours that was cut off, or of which we did not see the end."""
+    def is_ours(self) -> bool:
+        """Its image is the one that the collection made."""
         record = self.record
-        cut_off = bool(self.image and record and record.made and not record.identity)
-        # Whoever started it found it whole, and has been working with it.
-        return cut_off and self.active == "inactive" and not self.booted
-
-    @property
-    def whole(self) -> bool:
-        """It has an image, and nothing is missing in that."""
-        return bool(self.image) and not self.half_made
+        return bool(record and record.made and record.identity and record.identity == self.identity)
 
 
 NOTHING = Seen()
@@ -104,13 +97,17 @@ def snapshot(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
     if recorded:
         names += [name for name in machines_record.names() if name not in names]
     images = machined.images()
+    leftovers = clones.left()
     units = systemd_units.snapshot([machined.unit_of(name) for name in names])
     strangers = _strangers(units)
     sources = {one.image for one in wanted if one.image}
     texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
     return Snapshot(
         machines={
-            name: _seen(name, images.get(name), units[machined.unit_of(name)], strangers)
+            name: dataclasses.replace(
+                _seen(name, images.get(name), units[machined.unit_of(name)], strangers),
+                leftover=name in leftovers,
+            )
             for name in names
         },
         images=frozenset(images),
@@ -154,8 +151,6 @@ def _seen(
         stranger=strangers.get(name),
         record=machines_record.read(name),
     )
-    if seen.half_made and image and seen.record:
-        return dataclasses.replace(seen, booted=has_booted(image.path, seen.record.image))
     if not state.running:
         return seen
     files = [drop_in, *([file.path] if file else [])]
@@ -164,19 +159,3 @@ def _seen(
         started_with=machines_record.started_with(name, unit),
         edited_since=systemd_units.younger_than_start(unit, files),
     )
-
-
-def has_booted(root: str, template: t.Optional[str]) -> bool:
-    """Whether a clone has another machine ID than its template, which only a boot gives it."""
-    own = _machine_id(root)
-    return bool(own) and (not template or own != _machine_id(machined.image_path(template)))
-
-
-def _machine_id(root: str) -> str:
-    """The machine ID in an image that is a directory; empty when there is none yet."""
-    try:
-        with open(core_files.inside(root, "/etc/machine-id"), encoding="ascii") as stream:
-            found = stream.read(64).strip()
-    except (OSError, ValueError):
-        return ""
-    return found if found != "uninitialized" else ""

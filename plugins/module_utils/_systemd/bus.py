@@ -53,13 +53,17 @@ def call(
     path: t.Optional[str] = None,
     interface: t.Optional[str] = None,
     timeout: float = 60,
+    keep: t.Sequence[int] = (),
 ) -> list[t.Any]:
-    """Call a method and return its return values."""
+    """Call a method and return its return values.
+
+    O(keep) are descriptors that last as long as the call, also when we are killed meanwhile.
+    """
     argv = ["busctl", "--json=short", f"--timeout={timeout:g}", "call", "--"]
     argv += [service.name, path or service.path, interface or service.interface, method]
     if signature:
         argv += [signature, *arguments]
-    answer = _busctl(argv, timeout)
+    answer = _busctl(argv, timeout, keep)
     return t.cast("list[t.Any]", answer.get("data", []))
 
 
@@ -89,9 +93,9 @@ def object_path(prefix: str, name: str) -> str:
     return f"{prefix}/{escaped.decode() or '_'}"
 
 
-def _busctl(argv: t.Sequence[str], timeout: float) -> dict[str, t.Any]:
+def _busctl(argv: t.Sequence[str], timeout: float, keep: t.Sequence[int]) -> dict[str, t.Any]:
     try:
-        stdout = run(argv, timeout=timeout + 5).stdout
+        stdout = run(argv, timeout=timeout + 5, keep=keep).stdout
     except CommandFailed as error:
         said = error.result.stderr.strip()
         if said.startswith("Call failed: "):

@@ -52,10 +52,13 @@ def test_a_change_that_was_begun_counts_once_its_image_is_there(tmp_path: Path) 
     assert found is not None and found.etag == "2"
 
 
-def test_whoever_was_killed_before_the_end_had_said_what_it_makes(tmp_path: Path) -> None:
+def test_what_was_begun_and_never_made_does_not_speak_for_what_somebody_else_makes(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "image").mkdir()
     provenance.begin("image", RECORD)
-    assert provenance.read("image", str(tmp_path / "image")) == known(tmp_path / "image")
+    assert provenance.read("image", str(tmp_path / "image")) is None
+    assert provenance.read("image") is None
 
 
 def test_a_record_goes_along_with_a_rename(tmp_path: Path) -> None:
@@ -82,9 +85,14 @@ def test_nothing_is_known_where_nothing_was_ever_written() -> None:
     provenance.forget("image")
 
 
-def test_a_link_has_no_identity(tmp_path: Path) -> None:
+def test_a_link_is_not_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    assert provenance.identity_of(str(tmp_path / "link")) == ""
+    (tmp_path / "other").symlink_to(tmp_path)
+    found = provenance.identity_of(str(tmp_path / "link"))
+    assert found.startswith("link:")
+    assert found != provenance.identity_of(str(tmp_path / "other"))
+    (tmp_path / "link").rename(tmp_path / "renamed")
+    assert provenance.identity_of(str(tmp_path / "renamed")) == found
     assert provenance.identity_of(str(tmp_path / "none")) == ""
 
 

@@ -22,7 +22,6 @@ from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machin
     UNITS,
     Ini,
     World,
-    half_made,
 )
 
 
@@ -40,6 +39,7 @@ def seen_machines(draw: st.DrawFn) -> Seen:
     known = draw(st.sampled_from([None, digest(text, unit), "other"])) if running else None
     return Seen(
         image=image,
+        leftover=draw(st.booleans()),
         identity=draw(st.sampled_from("abc")) if image else "",
         settings=text,
         settings_elsewhere=draw(st.booleans()),
@@ -49,7 +49,6 @@ def seen_machines(draw: st.DrawFn) -> Seen:
         frozen=active == "active" and draw(st.booleans()),
         started_with=known,
         edited_since=running and draw(st.booleans()),
-        booted=image is not None and draw(st.booleans()),
         record=draw(
             st.none()
             | st.builds(
@@ -160,15 +159,12 @@ scenes = snapshots.flatmap(lambda snapshot: st.tuples(st.just(snapshot), wishes(
 def impossible(world: World, wanted: t.Sequence[Wanted]) -> bool:
     """Whether something is wanted that cannot be."""
     leaving = {one.name for one in wanted if one.state == "absent"}
-    unfinished = {one.name for one in wanted if half_made(world, one.name)}
     for one in wanted:
-        if one.state == "absent" or (one.name in world.images and one.name not in unfinished):
+        if one.state == "absent" or one.name in world.images:
             continue
-        # It has no image, or none that can be trusted.
         if one.image is None:
-            acts = one.state in ("started", "restarted", "paused") or one.enabled
-            if one.declared or acts or one.name in unfinished:
+            if one.declared or one.state in ("started", "restarted", "paused") or one.enabled:
                 return True
-        elif one.image not in world.images or one.image in leaving | unfinished:
+        elif one.image not in world.images or one.image in leaving:
             return True
     return False

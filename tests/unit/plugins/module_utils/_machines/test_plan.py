@@ -33,6 +33,7 @@ from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machin
     scenes,
 )
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
+    CLOCK,
     NAMES,
     RUNNING,
     STOPPED,
@@ -40,8 +41,8 @@ from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machin
     UNITS,
     ZONE,
     World,
-    half_made,
     host_with,
+    is_ours,
     read_ini,
     recorded,
     settings_file,
@@ -85,11 +86,12 @@ def check_fulfilled(before: World, after: World, one: Wanted) -> None:
     """That one wish came true, and that nothing else was done to the machine."""
     name = one.name
     if one.state == "absent":
+        assert name not in after.hidden
         assert after.part_of(name)[:-1] == (None, None, None, False, None, False, None, None)
         return
     if one.image or name in before.images:
         assert name in after.images
-    kept = name in before.images and not half_made(before, name)
+    kept = name in before.images
     if kept:
         assert after.images[name] == before.images[name]
     elif one.image:
@@ -101,12 +103,12 @@ def check_fulfilled(before: World, after: World, one: Wanted) -> None:
         assert after.texts(name) == before.texts(name)
         assert after.records.get(name) == before.records.get(name)
         return
+    assert name not in after.hidden
     check_files(before, after, one, kept)
     record = after.records.get(name) or Record()
     assert (record.owner, record.variables) == (one.owner, one.variables)
-    was_made = name in before.records and before.records[name].made
-    assert record.made == (was_made or not kept)
-    if not kept or (was_made and not before.records[name].identity):
+    assert record.made == (not kept or is_ours(before, name))
+    if record.made:
         assert record.identity == after.images[name][1]
 
 
@@ -203,6 +205,14 @@ def test_a_run_that_was_killed_at_any_moment_is_made_good_by_the_next(scene: Sce
         before, world = World.of(snapshot), World.of(snapshot)
         world.carry_out(steps[:moment])
         recover(before, world, wanted)
+        if steps[moment].verb != "clone":
+            continue
+        for part in range(1, CLONE_PARTS + 1):
+            before, world = World.of(snapshot), World.of(snapshot)
+            world.carry_out(steps[:moment])
+            for act in world.parts_of_clone(steps[moment].subject, steps[moment])[:part]:
+                act()
+            recover(before, world, wanted)
 
 
 @planner
@@ -216,6 +226,54 @@ def test_whatever_fails_nothing_is_built_upon_it_and_the_next_run_makes_it_good(
         before, world = World.of(snapshot), World.of(snapshot)
         world.carry_out(steps, {step.identity}, order)
         recover(before, world, wanted)
+
+
+CLONE_PARTS = 4
+Deed = t.Callable[[World, str], None]
+
+
+def makes(world: World, name: str) -> None:
+    """Somebody makes a machine by hand."""
+    if name not in world.images:
+        world.images[name] = ("directory", f"inode:{next(CLOCK)}")
+
+
+def replaces(world: World, name: str) -> None:
+    """Somebody throws a machine away and makes another one."""
+    if name not in world.active:
+        world.images[name] = ("raw", f"inode:{next(CLOCK)}")
+
+
+deeds = st.dictionaries(st.sampled_from(NAMES), st.sampled_from([makes, replaces]))
+
+
+@planner
+@given(scenes, deeds, st.integers(1, CLONE_PARTS))
+def test_nothing_that_is_there_after_a_kill_is_lost_whoever_made_it(
+    scene: Scene, done: t.Mapping[str, Deed], part: int
+) -> None:
+    snapshot, wanted = scene
+    steps = planned(snapshot, wanted) or ()
+    for moment, step in enumerate(steps):
+        world = World.of(snapshot)
+        world.carry_out(steps[:moment])
+        if step.verb == "clone":
+            for act in world.parts_of_clone(step.subject, step)[:part]:
+                act()
+        for name, deed in done.items():
+            deed(world, name)
+        there, owned = dict(world.images), {n for n in world.images if is_ours(world, n)}
+        world.carry_out(plan(world.look(one.name for one in wanted), wanted))
+        for one in wanted:
+            if one.state == "absent":
+                assert one.name not in world.images
+                continue
+            assert one.name not in there or world.images[one.name] == there[one.name]
+            if one.declared:
+                assert world.records[one.name].made == (one.name not in there or one.name in owned)
+        assert plan(world.look(one.name for one in wanted), again(wanted)) == ()
+        lost = {one.name for one in purged(world.look(NAMES), [])} & set(there)
+        assert lost <= owned
 
 
 def recover(before: World, world: World, wanted: list[Wanted]) -> None:
@@ -315,7 +373,7 @@ def test_purging_takes_what_the_collection_made_and_nothing_else(scene: Scene) -
     named = {name for one in wanted for name in (one.name, one.image)}
     for name in {*NAMES, *TEMPLATES} - named:
         record, image = before.records.get(name), before.images.get(name)
-        ours = record and record.made and (not image or record.identity in ("", image[1]))
+        ours = is_ours(before, name) if image else record and record.made
         gone = (None, None, None, False, None, False, None, None, 0)
         assert world.part_of(name) == (gone if ours else before.part_of(name))
     assert purged(world.look(NAMES), wanted) == []
@@ -375,21 +433,20 @@ def test_an_absent_machine_is_stopped_before_its_image_goes() -> None:
     ]
 
 
-def test_a_clone_that_was_cut_off_is_made_anew() -> None:
-    half = Seen(image="directory", identity="c", record=Record(made=True, image="trixie"))
-    wanted = Wanted("web", "stopped", image="trixie", declared=True)
-    clone = next(s for s in plan(host_with(web=half), [wanted]) if s.verb == "clone")
-    assert clone.arguments["again"]
-
-
-def test_a_clone_that_was_cut_off_and_booted_by_hand_is_kept() -> None:
-    used = Seen(image="directory", identity="c", booted=True, record=Record(made=True))
+def test_what_lies_where_a_clone_was_cut_off_is_somebody_elses_and_is_kept() -> None:
+    used = Seen(image="directory", identity="c", record=Record(made=True, image="trixie"))
     wanted = Wanted("web", "stopped", image="trixie", declared=True)
     steps = plan(host_with(web=used), [wanted])
     assert "clone" not in {step.verb for step in steps}
     assert recorded(used, wanted).record == dataclasses.replace(
-        t.cast("Record", steps[0].arguments["record"]), identity="c"
+        t.cast("Record", steps[0].arguments["record"]), made=False, image=None, identity=""
     )
+
+
+def test_a_record_that_knows_no_image_purges_none() -> None:
+    begun = dataclasses.replace(STOPPED, record=Record(made=True))
+    nothing = Seen(record=Record(made=True))
+    assert [one.name for one in purged(host_with(theirs=begun, gone=nothing), [])] == ["gone"]
 
 
 def test_a_machine_that_was_made_anew_by_somebody_else_is_not_purged() -> None:

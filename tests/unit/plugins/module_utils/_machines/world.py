@@ -88,8 +88,8 @@ class World:
     origins: dict[str, str] = dataclasses.field(default_factory=dict)
     """What was cloned here, and with which settings of its template."""
     inherited: dict[str, str] = dataclasses.field(default_factory=dict)
-    used: set[str] = dataclasses.field(default_factory=set)
-    """Machines that have a machine ID of their own."""
+    hidden: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What machined has cloned and nobody has given its name yet: for whom, and its identity."""
     boots: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     @classmethod
@@ -104,6 +104,8 @@ class World:
         return world
 
     def _add(self, name: str, seen: Seen) -> None:
+        if seen.leftover:
+            self.hidden[name] = f"inode:{next(CLOCK)}"
         if seen.image:
             self.images[name] = (seen.image, seen.identity)
         for path, text in ((settings_file(name), seen.settings), (unit_file(name), seen.unit)):
@@ -115,8 +117,6 @@ class World:
             self.enabled.add(name)
         if seen.active != "inactive":
             self.active[name] = seen.active
-        if seen.booted or seen.active != "inactive":
-            self.used.add(name)
         if seen.frozen:
             self.frozen.add(name)
         if seen.record:
@@ -160,6 +160,7 @@ class World:
         noted = runs and name in self.noted
         return Seen(
             image=kind,
+            leftover=name in self.hidden,
             identity=identity,
             settings=settings,
             settings_elsewhere=name in self.beside,
@@ -170,7 +171,6 @@ class World:
             started_with=digest(*self.runs_with[name]) if noted else None,
             edited_since=runs and self.runs_with[name] != (settings, unit),
             record=self.records.get(name),
-            booted=name in self.used,
         )
 
     # What the verbs do.
@@ -206,32 +206,53 @@ class World:
     def forget(self, name: str, step: Step) -> None:
         need(name not in self.images, "forgotten while its image is there")
         need(settings_file(name) not in self.files, "forgotten while its settings are there")
+        need(name not in self.hidden, "forgotten while half a clone is there")
         del self.records[name]
 
     def clone(self, name: str, step: Step) -> None:
+        for part in self.parts_of_clone(name, step):
+            part()
+
+    def parts_of_clone(self, name: str, step: Step) -> list[t.Callable[[], None]]:
+        """Between any two of them the run can be killed."""
         source = step.arguments["source"]
+        identity = f"inode:{next(CLOCK)}"
+        return [
+            lambda: self._copied(name, source, identity),
+            lambda: self._recorded(name, identity),
+            lambda: self._inherited(name, source),
+            lambda: self._published(name, source, identity),
+        ]
+
+    def _copied(self, name: str, source: str, identity: str) -> None:
         need(source in self.images, "cloned from what is not there")
         known = self.records.get(name)
         need(known and known.made and not known.identity, "a clone of which nobody knows")
-        if step.arguments["again"]:
-            del self.images[name]
-        need(name not in self.images, "cloned over what was there")
-        identity = f"inode:{next(CLOCK)}"
-        self.images[name] = (self.images[source][0], identity)
+        need(name not in self.images, "cloned though it is there")
+        self.hidden[name] = identity
+
+    def _recorded(self, name: str, identity: str) -> None:
+        self.records[name] = dataclasses.replace(self.records[name], identity=identity)
+
+    def _inherited(self, name: str, source: str) -> None:
         # machined takes the settings along, unless there are some.
         theirs = self.files.get(settings_file(source))
         if theirs is not None:
             self.files.setdefault(settings_file(name), theirs)
             self.inherited[name] = theirs
+
+    def _published(self, name: str, source: str, identity: str) -> None:
+        self.images[name] = (self.images[source][0], self.hidden.pop(name))
         self.origins[name] = source
-        self.used.discard(name)
-        assert known is not None
-        self.records[name] = dataclasses.replace(known, identity=identity)
 
     def remove(self, name: str, step: Step) -> None:
         need(name not in self.active or self.active[name] == "failed", "removed while it runs")
+        need(step.arguments["identity"] == self.images[name][1], "another one is removed")
         del self.images[name]
         self.files.pop(settings_file(name), None)
+
+    def clear(self, name: str, step: Step) -> None:
+        del self.hidden[name]
 
     def write(self, name: str, step: Step) -> None:
         need(step.subject in (settings_file(name), unit_file(name)), "another file")
@@ -263,7 +284,6 @@ class World:
     def start(self, name: str, step: Step) -> None:
         need(name in self.images, "started without an image")
         need(name not in self.frozen, "a frozen machine cannot start")
-        need(not half_made(self, name), "a half made machine is started")
         need(not self.runs(name) or self.active[name] == "activating", "started though it runs")
         need(self.active.get(name) != "deactivating", "started while it stops")
         if name not in self.active or self.active[name] == "failed":
@@ -280,7 +300,6 @@ class World:
         settings, unit = self.texts(name)
         need(self.loaded.get(unit_file(name)) == unit, "started with a drop-in that was not read")
         self.boots[name] += 1
-        self.used.add(name)
         self.runs_with[name] = (settings, unit)
         self.noted.add(name)
 
@@ -313,12 +332,11 @@ class World:
 CLOCK = itertools.count(1000)
 
 
-def half_made(world: World, name: str) -> bool:
+def is_ours(world: World, name: str) -> bool:
+    """Whether the collection made the image of a machine that has one."""
     record = world.records.get(name)
-    begun = record is not None and record.made and not record.identity
-    # Whoever has started it found it whole.
-    stirs = name in world.active or name in world.used
-    return begun and name in world.images and not stirs
+    known = record is not None and record.made and record.identity
+    return bool(known) and known == world.images[name][1]
 
 
 # --- single cases ---------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Clones are made by machined out of sight, and get their name at once. Private to the collection.
+
+machined copies a directory straight to the name that it is told, and goes on with that when its
+caller is dead. So it is told a name which no machine can have: what lies there is ours and not in
+use, and what lies under an image's own name is whole, also when machined itself was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+import typing as t
+
+from .._core import trees
+from .._core.plan import Failure
+from .._settings import nspawn_file
+from .._systemd import machined
+from . import keepers, staging
+
+TIMEOUT = 600
+NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
+# machined refuses names that begin with .# as those in the staging places do.
+PREFIX = ".nspawn-machined-new."
+# What machined copies beside the image, where it finds it.
+_BESIDE = (".nspawn", ".roothash")
+
+
+@contextlib.contextmanager
+def made(parent: str, name: str, lock: int, *, sweep_first: bool) -> t.Iterator[str]:
+    """A clone out of sight, taken away again unless it was published; gives its path.
+
+    busctl inherits the lock: when the module is killed, the next run waits for machined's answer.
+    """
+    if sweep_first or is_left(name):
+        sweep(name)
+    hidden = PREFIX + name
+    try:
+        keepers.call("CloneImage", "ssb", parent, hidden, "no", timeout=TIMEOUT, keep=(lock,))
+        (path,) = _trees(name)
+        yield path
+    finally:
+        if is_left(name):
+            sweep(name)
+
+
+def publish(path: str, name: str) -> None:
+    """Give a clone its name, and its settings too where there are none yet."""
+    for taken in (machined.image_path(name), machined.image_path(name, "raw")):
+        if os.path.lexists(taken):
+            raise _appeared(taken)
+    # Before the image: a run that is killed in between leaves nothing that could be started.
+    brought = [new for old, new in _auxiliaries(name) if _take_along(old, new)]
+    final = os.path.join(os.path.dirname(path), _without_prefix(os.path.basename(path)))
+    try:
+        staging.rename_new(path, final)
+    except FileExistsError:
+        for file in brought:
+            os.unlink(file)
+        raise _appeared(final) from None
+
+
+def _appeared(path: str) -> Failure:
+    return Failure(f"{path} has appeared meanwhile; nothing of it was changed")
+
+
+def _take_along(old: str, new: str) -> bool:
+    """Whether there was such a file for the clone, and none for its name."""
+    try:
+        staging.rename_new(old, new)
+    except FileNotFoundError:
+        return False
+    except FileExistsError:
+        os.unlink(old)
+        return False
+    return True
+
+
+def _auxiliaries(name: str) -> t.Iterator[tuple[str, str]]:
+    """The files beside a clone, as they are called now and once it is published."""
+    for directory, endings in (
+        (nspawn_file.DIRECTORY, (".nspawn",)),
+        (nspawn_file.RUNTIME_DIRECTORY, (".nspawn",)),
+        (machined.MACHINES_DIRECTORY, _BESIDE),
+    ):
+        for ending in endings:
+            yield f"{directory}/{PREFIX}{name}{ending}", f"{directory}/{name}{ending}"
+
+
+def _without_prefix(file: str) -> str:
+    return file[len(PREFIX) :]
+
+
+# --- what is left of one that was cut off ---------------------------------------------------
+
+
+def left() -> frozenset[str]:
+    """For which images there is one out of sight, or was one being made."""
+    try:
+        entries = os.listdir(machined.MACHINES_DIRECTORY)
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(named(entry) for entry in entries if entry.startswith(PREFIX))
+
+
+def named(hidden: str) -> str:
+    """The image that a hidden file is for; it may be a raw image already."""
+    name = hidden[len(PREFIX) :]
+    return name[: -len(".raw")] if name.endswith(".raw") else name
+
+
+def is_left(name: str) -> bool:
+    """Whether there is a clone out of sight."""
+    return bool(_trees(name))
+
+
+def _trees(name: str) -> list[str]:
+    hidden = os.path.join(machined.MACHINES_DIRECTORY, PREFIX + name)
+    return [path for path in (hidden, f"{hidden}.raw") if os.path.lexists(path)]
+
+
+def sweep(name: str) -> None:
+    """Remove a clone that nobody will publish, once machined has ended it. Needs its lock."""
+    await_end(name)
+    for path in _trees(name):
+        trees.remove(path)
+    for old, _new in _auxiliaries(name):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(old)
+    # A raw image's temporary file: machined was killed.
+    unfinished = re.compile(r"\.#" + re.escape(PREFIX + name) + r"(\.raw)?[0-9a-f]{16}")
+    for entry in os.listdir(machined.MACHINES_DIRECTORY):
+        if unfinished.fullmatch(entry):
+            trees.remove(os.path.join(machined.MACHINES_DIRECTORY, entry))
+
+
+def await_end(name: str) -> None:
+    """Wait until machined has ended a clone that a killed run had asked for."""
+    end = time.monotonic() + TIMEOUT
+    while _is_being_made(PREFIX + name):
+        if time.monotonic() > end:
+            raise Failure(
+                f"image {name}: machined has been cloning an image for it for {TIMEOUT:g} s. "
+                "Wait for it to end, or restart systemd-machined"
+            )
+        time.sleep(0.1)
+
+
+def _is_being_made(name: str) -> bool:
+    """machined holds a lock of the name for as long as it copies."""
+    try:
+        descriptor = os.open(f"{NAME_LOCKS}{name}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
