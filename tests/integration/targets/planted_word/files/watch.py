@@ -38,5 +38,5 @@ while True:
         for path in glob.glob("/proc/[0-9]*/cmdline") + glob.glob("/proc/[0-9]*/environ"):
             with contextlib.suppress(OSError), open(path, "rb") as stream:
                 look("ps", stream.read())
-        time.sleep(0.003)
+        time.sleep(0.02)
     look("show", units())
