@@ -71,6 +71,11 @@ INSTEAD: dict[str, tuple[str, ...]] = {
     "image": ("machine",),
 }
 
+# The program of a command is told, its arguments are not.
+COMMANDS: dict[str, t.Callable[[str], t.Any]] = {
+    "argv": lambda word: ["sh", "-c", "sleep 0.4", word],
+    "cmd": lambda word: f"sh -c 'sleep 0.4' {word}",
+}
 PLAIN = ("bool", "int", "float", "bits", "bytes")
 # Arguments that say in their spec that they are no secret, and why they are none.
 PUBLIC: dict[str, str] = {
@@ -229,6 +234,8 @@ class Planter:
 
     @staticmethod
     def _values(name: str, entry: t.Mapping[str, t.Any], word: str) -> list[t.Any]:
+        if name in COMMANDS:
+            return [COMMANDS[name](word)]
         kind = entry.get("type", "str")
         if kind == "path":
             return [f"/{word}"]
