@@ -43,7 +43,10 @@ def warnings(seen: Snapshot, wanted: Wanted) -> list[str]:
     for grant in wanted.grants:
         found += warnings_of(grant, private_users.why_shared(users_of(seen, grant).facts))
         if not users_of(seen, grant).there:
-            found.append(f"machine {grant.machine}: {_names(grant)} may use it, but it is not here")
+            found.append(
+                f"machine {grant.machine}: {_names(grant)} may use it, but it is not on this host"
+                " yet"
+            )
     return found
 
 
