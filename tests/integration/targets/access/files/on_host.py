@@ -199,7 +199,8 @@ def refused(table: str, user: str, session: str) -> t.Any:
 
 def traces() -> dict[str, str]:
     found = {f"invocation of {machine}": invocation(machine) for machine in MACHINES}
-    found["images"] = output("ls", "-A", "/var/lib/machines", "/home/alan", "/run/it-pwned")
+    found["images"] = output("ls", "-A", "/var/lib/machines", "/home/alan")
+    found["written as root"] = output("ls", "/run/it-pwned")
     found["default"] = output("systemctl", "get-default")
     found["environment"] = output("systemctl", "show-environment")
     found["read-only"] = output("machinectl", "list-images", "--no-legend")

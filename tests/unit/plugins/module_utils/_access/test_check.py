@@ -24,14 +24,16 @@ LAB = Grant("lab", users=("alan",))
 WEB = Grant("web", groups=("staff",))
 ALAN, STAFF = Owner("alan"), Owner("staff", is_group=True)
 JAVASCRIPT = Polkit("js", "126")
+ALAN_IS_THERE, STAFF_IS_THERE = Person("alan", 1000), Person("staff")
+PRIVATE = Machine(there=True)
 SHARED = Machine(there=True, facts=Facts(settings="[Exec]\nPrivateUsers=no\n"))
 
 
 def seen(
     polkit: Polkit = JAVASCRIPT,
-    alan: Person = Person("alan", 1000),
-    staff: Person = Person("staff"),
-    machine: Machine = Machine(there=True),
+    alan: Person = ALAN_IS_THERE,
+    staff: Person = STAFF_IS_THERE,
+    machine: Machine = PRIVATE,
 ) -> Snapshot:
     people = {ALAN: alan, STAFF: staff}
     return Snapshot(polkit=polkit, people=people, machines={"lab": machine, "web": machine})

@@ -31,6 +31,7 @@ PEOPLE = {
     **{Owner(name): Person(name, 1000) for name in ("alan", "bea")},
     Owner("staff", is_group=True): Person("staff"),
 }
+PRIVATE = Machine(there=True)
 SHARED = Machine(there=True, facts=Facts(settings="[Exec]\nPrivateUsers=no\n"))
 
 
@@ -42,14 +43,14 @@ def seen(
     *grants: Grant,
     text: str | None = None,
     readable: bool = True,
-    machine: Machine = Machine(there=True),
+    machine: Machine = PRIVATE,
 ) -> Snapshot:
     return Snapshot(
         text=rules.render(grants) if grants else text,
         readable=readable,
         polkit=Polkit("js", "126"),
         people=PEOPLE,
-        machines={name: machine for name in ("lab", "web")},
+        machines=dict.fromkeys(("lab", "web"), machine),
     )
 
 

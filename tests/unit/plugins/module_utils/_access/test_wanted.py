@@ -66,7 +66,7 @@ def test_without_owners_there_are_no_rights() -> None:
         ("   ", "empty"),
         ("@", "no name"),
         ("@ ", "no name"),
-        ("al'an", "\"'\""),
+        ("al'an", '"\'"'),
         ('al"an', "'\"'"),
         ("*", r"'\*'"),
         ("alan\n", r"'\\n'"),
@@ -95,7 +95,8 @@ def test_what_can_be_no_owner_is_refused_in_words(text: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["alan", "_apt", "a.b-c", "alan@example.org", "EXAMPLE\\alan", "domain users", "a1", "x"]
+    "name",
+    ["alan", "_apt", "a.b-c", "alan@example.org", "EXAMPLE\\alan", "domain users", "a1", "x"],
 )
 def test_names_that_hosts_have_are_taken(name: str) -> None:
     assert owner_of(name, "x") == Owner(name)
