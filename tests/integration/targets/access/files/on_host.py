@@ -157,7 +157,7 @@ def granted(table: str, user: str, session: str, rights: t.Collection[str]) -> t
     result: dict[str, t.Any] = {"granted": 0, "refused": 0, "wrong": []}
     rights = {"anybody", *rights, *(["status"] if version() < STATUS_IS_GUARDED_SINCE else [])}
     for call in calls(table, 4):
-        if call.word == "start" and call.word in rights:
+        if " start " in call.command and call.word in rights:
             have_machine_not_run()
         else:
             have_machines_run()
