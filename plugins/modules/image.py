@@ -101,7 +101,9 @@ options:
       - How to verify what is pulled from O(url).
       - V(signature) wants a C(SHA256SUMS) file beside it with a detached signature
         (C(SHA256SUMS.gpg) or C(SHA256SUMS.asc)) by a key in C(/etc/systemd/import-pubring.gpg).
-      - V(checksum) wants the C(SHA256SUMS) file alone, or O(checksum).
+      - V(checksum) wants the C(SHA256SUMS) file alone, or O(checksum). Over https the file
+        verifies the image. Over plain http it shows damage and not tampering, which is warned
+        of, and told as C(integrity) instead of C(verified).
       - V(none) takes what comes, with a warning.
       - The default is V(checksum) where O(checksum) is given, otherwise V(signature).
     type: str
@@ -285,8 +287,16 @@ image:
           type: str
           returned: always
         verified:
-          description: How it was verified - V(signature), V(checksum) or V(none).
+          description:
+            - How it was verified. V(signature) by a key of the host's ring, V(checksum) by what the
+              playbook gave or the server told over https, V(none) not at all.
           type: str
+          returned: always
+        integrity:
+          description:
+            - Whether the file was compared with a checksum. By itself, as with sums that came over
+              plain http, this shows damage and not tampering.
+          type: bool
           returned: always
         size:
           description: The size of the file as it came.

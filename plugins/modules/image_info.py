@@ -151,8 +151,16 @@ images:
           type: str
           returned: always
         verified:
-          description: How it was verified - V(signature), V(checksum) or V(none).
+          description:
+            - How it was verified. V(signature) by a key of the host's ring, V(checksum) by what the
+              playbook gave or the server told over https, V(none) not at all.
           type: str
+          returned: always
+        integrity:
+          description:
+            - Whether the file was compared with a checksum. By itself, as with sums that came over
+              plain http, this shows damage and not tampering.
+          type: bool
           returned: always
         size:
           description: The size of the file as it came.

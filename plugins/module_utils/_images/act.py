@@ -218,6 +218,7 @@ def make(
             imported=time.time(),
             checksum=found.checksum,
             verified=found.verified,
+            integrity=found.integrity,
             size=found.size,
             etag=found.etag,
             last_modified=found.last_modified,

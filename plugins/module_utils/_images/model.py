@@ -32,6 +32,8 @@ class Source:
     checksum: t.Optional[str] = None
     """C(sha256:…), what the bytes must have: given literally or by SHA256SUMS."""
     verified: str = "none"
+    integrity: bool = False
+    """What came was, or will be, compared with a checksum, wherever that is from."""
     file: t.Optional[str] = None
     """Where the bytes lie on this host; nothing for a URL."""
     digest: t.Optional[str] = None
@@ -52,6 +54,8 @@ class Provenance:
     """C(sha256:…) of the file as it came, compressed or not."""
     verified: str = "none"
     """C(signature), C(checksum) or C(none)."""
+    integrity: bool = False
+    """The file was compared with a checksum; that alone shows damage, and not who made it."""
     size: t.Optional[int] = None
     etag: t.Optional[str] = None
     last_modified: t.Optional[str] = None

@@ -137,6 +137,7 @@ def _shown(source: Source) -> dict[str, t.Any]:
         "compression": source.compression,
         "checksum": source.checksum,
         "verified": source.verified,
+        "integrity": source.integrity,
     }
     return {key: value for key, value in shown.items() if value is not None}
 
@@ -408,6 +409,19 @@ def to_upload(steps: Plan) -> list[str]:
     ]
 
 
+def _trusted(source: Source) -> str:
+    """Who decides what an image is that nobody has verified."""
+    if source.integrity:
+        return (
+            "has the checksum that its server says, but that came over plain http: it shows "
+            "damage and not tampering, so the image is not called verified. Use https, verify: "
+            "signature, or checksum: sha256:…"
+        )
+    return (
+        "is not verified; whoever serves it decides what runs on this host. Use verify or checksum"
+    )
+
+
 def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[str]:
     """What the user should know beside what changed."""
     said = []
@@ -416,10 +430,7 @@ def warnings(seen: Snapshot, images: t.Sequence[Wanted], steps: Plan) -> list[st
         if not isinstance(source, Source) or source.kind != "url":
             continue
         if source.verified == "none" and source.file is None:
-            said.append(
-                f"image {step.subject}: {source.location} is not verified; whoever serves it "
-                "decides what runs on this host. Use verify or checksum"
-            )
+            said.append(f"image {step.subject}: {source.location} {_trusted(source)}")
     changed = {step.subject for step in steps}
     for image in images:
         problem = seen.problems.get(image.key)

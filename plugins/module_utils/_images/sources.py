@@ -62,6 +62,7 @@ def of_path(path: str, wanted_format: str, checksum: t.Optional[str]) -> Source:
         last_modified=str(status.st_mtime_ns),
         checksum=checksum,
         verified="checksum" if checksum else "none",
+        integrity=checksum is not None,
     )
 
 
@@ -83,6 +84,7 @@ def of_upload(
         size=found["size"],
         checksum=actual,
         verified="checksum" if checksum else "none",
+        integrity=True,
     )
 
 
@@ -215,6 +217,7 @@ def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str])
         last_modified=headers.get("Last-Modified"),
         checksum=expected,
         verified=verified,
+        integrity=expected is not None,
     )
 
 

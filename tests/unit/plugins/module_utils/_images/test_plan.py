@@ -480,6 +480,18 @@ def test_what_is_not_verified_is_a_warning() -> None:
     assert warning.startswith("image a:") and "is not verified" in warning
 
 
+def test_sums_over_plain_http_are_called_what_they_are() -> None:
+    url = "http://mirror.example.org/trixie.tar.xz"
+    found = source(location=url, checksum="sha256:" + "1" * 64, integrity=True)
+    entries = [Wanted("a", url=url, verify="checksum")]
+    seen = host(sources={"a": found})
+    (step,) = plan(seen, entries)
+    (warning,) = warnings(seen, entries, (step,))
+    assert "damage and not tampering" in warning and url in warning
+    assert isinstance(step.after, dict)
+    assert (step.after["verified"], step.after["integrity"]) == ("none", True)
+
+
 # --- any host, any wish ---------------------------------------------------------------------
 
 

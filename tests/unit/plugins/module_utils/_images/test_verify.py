@@ -73,6 +73,25 @@ def test_the_sum_of_the_server_counts() -> None:
     assert found == (f"sha256:{ONE}", "checksum")
 
 
+def test_sums_over_plain_http_verify_nothing() -> None:
+    def fetch(_url: str, _limit: int) -> bytes:
+        return f"{ONE}  a.tar\n".encode()
+
+    literal = f"sha256:{ONE}"
+    assert expectation("http://example.org/a.tar", "checksum", None, fetch) == (literal, "none")
+    assert expectation("file:///srv/a.tar", "checksum", None, fetch) == (literal, "none")
+    assert expectation("https://example.org/a.tar", "checksum", None, fetch) == (
+        literal,
+        "checksum",
+    )
+
+
+def test_a_checksum_of_the_playbook_verifies_what_comes_over_plain_http() -> None:
+    literal = f"sha256:{ONE}"
+    found = expectation("http://example.org/a.tar", "checksum", literal, nothing)
+    assert found == (literal, "checksum")
+
+
 def test_a_server_that_says_nothing_of_the_image_is_an_error() -> None:
     with pytest.raises(Failure, match=r"says nothing about a b\.tar\.xz"):
         expectation(URL, "checksum", None, serving(f"{ONE}  b.tar\n"))  # type: ignore[arg-type]
