@@ -67,6 +67,9 @@ options:
       url:
         description:
           - Where to pull the image from, with C(http), C(https) or C(file).
+          - It may contain a user and a password, as in C(https://USER:WORD@HOST/PATH), which are
+            sent to that server alone. What is shown and kept is the URL without them, and with
+            C(?…) for its query, as links that are signed have their word there.
           - It is pulled when there is no image of this name. If there is one, the server is only
             asked whether its file has changed.
         type: str
@@ -145,13 +148,32 @@ options:
             that is attached has to be detached first all the same.
         type: bool
         default: false
+      _address:
+        description:
+          - The URL in full, which the action plugin takes out of O(images[].url). A playbook cannot
+            give it.
+        type: str
       _upload:
         description:
           - What the action plugin found on the controller. A playbook cannot give it.
         type: dict
+      headers:
+        description:
+          - Headers for the server of O(images[].url), as C(Authorization) with a token. They go
+            with each request to it, also for checksums and signatures, and never to another host,
+            port or scheme that it redirects to. Over plain http everybody on the way can read them.
+          - Whether they have changed is not noticed. They are neither logged, shown nor kept.
+        type: dict
+      least_rate:
+        description:
+          - How many bytes a second the server has to send at least, over each 60 seconds of waiting
+            for it, with K, M, G, T or P, or V(none).
+        type: str
+        default: 1K
       timeout:
         description:
-          - How many seconds making the image may take.
+          - How many seconds making the image may take. So long may also take what is looked at
+            before, which is the server's answer, its checksums and its signature.
         type: float
         default: 1800
   images_expected:

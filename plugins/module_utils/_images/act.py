@@ -200,6 +200,7 @@ def make(
     version: int,
     timeout: float,
     *,
+    least_rate: int = 0,
     old: t.Optional[str] = None,
     parent: t.Optional[str] = None,
     owed: t.Optional[t.Mapping[str, t.Any]] = None,
@@ -211,7 +212,7 @@ def make(
     """
     root = os.path.dirname(old) if old else image_classes.split(key)[0].root
     with staging.stage(key, root) as place:
-        made, found = transfer.make(source, place, version, timeout)
+        made, found = transfer.make(source, place, version, timeout, least_rate)
         record = Provenance(
             kind=found.kind,
             source=found.location,
@@ -254,7 +255,7 @@ def _keeper(key: str) -> keepers.Keeper:
 
 def _make(step: Step) -> None:
     a = step.arguments
-    make(step.subject, a["source"], a["version"], a["timeout"])
+    make(step.subject, a["source"], a["version"], a["timeout"], least_rate=a["least_rate"])
 
 
 def _clone(step: Step) -> None:
@@ -284,6 +285,7 @@ def _replace(step: Step) -> None:
         source,
         a["version"],
         a["timeout"],
+        least_rate=a["least_rate"],
         old=a["old"],
         parent=parent,
         owed=a["owed"],

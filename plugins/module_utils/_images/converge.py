@@ -14,7 +14,7 @@ import typing as t
 from .._core import module as core_module
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
-from . import act, drift, info
+from . import act, addresses, drift, info
 from . import plan as images_plan
 from . import seen as images_seen
 from . import wanted as images_wanted
@@ -22,8 +22,13 @@ from .model import Snapshot
 
 
 def converge(
+<<<<<<< HEAD
     module: core_module.Module,
     entries: t.Sequence[t.Mapping[str, t.Any]],
+=======
+    module: AnsibleModule,
+    entries: t.Sequence[t.MutableMapping[str, t.Any]],
+>>>>>>> efd5d2a (WIP: credentials of URLs, headers, dribbling servers)
     *,
     expected: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
@@ -31,7 +36,9 @@ def converge(
 
     O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
     """
-    images = [images_wanted.wanted(_with_upload(entry)) for entry in entries]
+    arguments = [dict(entry) for entry in entries]
+    _keep_secrets(module, entries)
+    images = [images_wanted.wanted(_with_upload(entry)) for entry in arguments]
     images_wanted.check_all(images)
     if not module.check_mode:
         machined.require()
@@ -60,6 +67,15 @@ def converge(
         }
 
     return core_module.converge(module, plan, act.VERBS, facts=facts)
+
+
+def _keep_secrets(module: AnsibleModule, entries: t.Iterable[t.MutableMapping[str, t.Any]]) -> None:
+    """Return of the arguments no more than may be shown, and nothing that a server repeats."""
+    for entry in entries:
+        url = entry.get("url")
+        if url:
+            module.no_log_values |= addresses.secrets(entry.get("_address") or url)
+            entry["url"] = addresses.shown(url)
 
 
 def _drift(image: images_wanted.Wanted, seen: Snapshot) -> t.Optional[str]:

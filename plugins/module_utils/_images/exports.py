@@ -24,6 +24,7 @@ from .._core import files, memory, progress, run
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
 from . import formats, provenance, sources, transfer
+from .patience import Deadline
 
 RECORDS = memory.of("exports")
 _SPELLED = {"none": "uncompressed", "gz": "gzip", "xz": "xz", "bz2": "bzip2"}
@@ -224,7 +225,7 @@ def _checksum_line(checksum: str, dest: str) -> str:
 def _export(step: Step) -> None:
     wanted: Wanted = step.arguments["wanted"]
     record = dict(step.arguments["record"])
-    deadline = transfer.Deadline(wanted.timeout, f"exporting image {wanted.name}")
+    deadline = Deadline(wanted.timeout, f"exporting image {wanted.name}")
     temporary = os.path.join(
         os.path.dirname(wanted.dest),
         f".{os.path.basename(wanted.dest)}{files.TEMPORARY_SUFFIX}",
@@ -259,7 +260,7 @@ def _pack(
     wanted: Wanted,
     record: t.Mapping[str, t.Any],
     temporary: str,
-    deadline: transfer.Deadline,
+    deadline: Deadline,
     meter: progress.Meter,
 ) -> str:
     squeeze = ["zstd", "-qcT0"] if record["compression"] == "zst" else None
@@ -285,9 +286,7 @@ def _pack(
     return checksum
 
 
-def _copy(
-    stream: t.BinaryIO, file: t.BinaryIO, deadline: transfer.Deadline, meter: progress.Meter
-) -> str:
+def _copy(stream: t.BinaryIO, file: t.BinaryIO, deadline: Deadline, meter: progress.Meter) -> str:
     """Copy to the end, holes where there is nothing, and return the checksum."""
     digest = hashlib.sha256()
     os.fchmod(file.fileno(), 0o600)

@@ -41,8 +41,12 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "update": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": images_wanted.DEFAULT_TIMEOUT},
+    "headers": {"type": "dict", "no_log": True},
+    "least_rate": {"type": "str", "default": "1K"},
     # What the action plugin found on the controller; users cannot set it.
     "_upload": {"type": "dict"},
+    # The URL in full, which the action plugin takes out of sight.
+    "_address": {"type": "str", "no_log": True},
 }
 
 

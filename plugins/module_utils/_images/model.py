@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from .._systemd.machined import Image
+from .addresses import Address
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Source:
     kind: str
     """C(url), C(path), C(upload) or C(mkosi)."""
     location: str
-    """As the user gave it."""
+    """As the user gave it, without what is secret of a URL."""
     format: str
     """C(tar), C(raw) or C(directory)."""
     compression: str = "none"
@@ -36,6 +37,8 @@ class Source:
     """What came was, or will be, compared with a checksum, wherever that is from."""
     file: t.Optional[str] = None
     """Where the bytes lie on this host; nothing for a URL."""
+    address: t.Optional[Address] = None
+    """Where they are fetched from; nothing for what lies on this host."""
     digest: t.Optional[str] = None
     """What a build was made from."""
 
@@ -47,7 +50,8 @@ class Provenance:
     kind: str
     """C(url), C(path), C(upload), C(clone) or C(mkosi)."""
     source: str
-    """The URL, the path, or the name of the image that it was cloned from."""
+    """The URL without what is secret of it, the path, or the name of the image that it was
+    cloned from."""
     imported: float
     """Seconds since 1970."""
     checksum: t.Optional[str] = None

@@ -114,7 +114,12 @@ def _make(image: Wanted, seen: Snapshot, renewed: t.AbstractSet[str]) -> Step:
     return Step(
         "pull image" if source.kind == "url" else "import image",
         image.key,
-        {"source": source, "version": seen.version, "timeout": image.timeout},
+        {
+            "source": source,
+            "version": seen.version,
+            "timeout": image.timeout,
+            "least_rate": image.least_rate,
+        },
         before={"state": "absent"},
         after={"state": "present", **_shown(source)},
         needs=_after_sweep(image.key),
@@ -199,6 +204,7 @@ def _replace(
     arguments: dict[str, t.Any] = {
         "version": seen.version,
         "timeout": image.timeout,
+        "least_rate": image.least_rate,
         "old": there.path,
         "owed": {**owed, "start": seen.used_by[image.key]} if image.key in seen.used_by else owed,
     }

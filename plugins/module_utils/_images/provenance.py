@@ -23,6 +23,7 @@ import typing as t
 from .._core import files, memory
 from .._systemd import image_classes
 from .._systemd.image_classes import MACHINE, ImageClass
+from . import addresses
 from .model import Provenance
 
 DIRECTORY = memory.of("images")
@@ -190,6 +191,8 @@ def _load(path: str) -> t.Optional[Provenance]:
         with open(path, encoding="utf-8") as stream:
             fields = json.load(stream)
         fields["names"] = tuple(fields.get("names", ()))
+        if fields.get("kind") == "url":
+            fields["source"] = addresses.shown(fields["source"])  # it was once kept in full
         known = {field.name for field in dataclasses.fields(Provenance)}
         return Provenance(**{key: value for key, value in fields.items() if key in known})
     except (FileNotFoundError, ValueError, TypeError, AttributeError):

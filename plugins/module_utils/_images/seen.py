@@ -19,9 +19,14 @@ from .._core import run
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
+<<<<<<< HEAD
 from . import clones, keepers, locks, provenance
+=======
+from . import addresses, keepers, locks, provenance
+>>>>>>> efd5d2a (WIP: credentials of URLs, headers, dribbling servers)
 from . import sources as images_sources
 from .model import Pieces, Provenance, Snapshot, Source
+from .patience import Deadline, Patience
 from .wanted import Wanted
 
 SYSTEM_DIRECTORY = "/etc/systemd/system"
@@ -220,7 +225,12 @@ def _look_at_sources(
 
 def _look(image: Wanted, record: t.Optional[Provenance]) -> Source:
     if image.url is not None:
-        return images_sources.of_url(image.url, image.format, image.verification, image.checksum)
+        address = image.address or addresses.of(image.url)
+        deadline = Deadline(image.timeout, f"looking at {address.shown}")
+        patience = Patience(deadline, image.least_rate)
+        return images_sources.of_url(
+            address, image.format, image.verification, image.checksum, patience
+        )
     if image.upload is not None:
         return images_sources.of_upload(
             image.path or "", image.format, image.checksum, image.upload

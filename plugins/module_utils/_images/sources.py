@@ -13,24 +13,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import email.message
 import functools
 import hashlib
-import http.client
 import os
 import stat
 import typing as t
-import urllib.error
-import urllib.parse
-import urllib.request
 
 from .._core.plan import Failure
-from . import formats
+from . import formats, web
 from . import verify as images_verify
+from .addresses import Address
 from .model import Source
-
-STALL_TIMEOUT = 30
-USER_AGENT = "nspawn.machined"
-
+from .patience import Patience
 
 # --- files ----------------------------------------------------------------------------------
 
@@ -126,91 +121,31 @@ def checksum_of(path: str) -> str:
 # --- URLs -----------------------------------------------------------------------------------
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to http and https alone, and from https never to http."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: t.Any,
-        code: int,
-        msg: str,
-        headers: t.Any,
-        newurl: str,
-    ) -> t.Optional[urllib.request.Request]:
-        scheme = urllib.parse.urlsplit(newurl).scheme
-        if scheme != "https" and (scheme != "http" or req.type == "https"):
-            raise Failure(f"{req.full_url} redirects to {newurl}, which is not followed")
-        followed = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if followed is not None:
-            followed.method = req.get_method()
-        return followed
-
-
-@functools.cache
-def _opener() -> urllib.request.OpenerDirector:
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        _Redirects(),
-    ):
-        opener.add_handler(handler)
-    return opener
-
-
-def open_url(
-    url: str,
-    *,
-    method: str = "GET",
-    headers: t.Optional[t.Mapping[str, str]] = None,
-    timeout: float = STALL_TIMEOUT,
-) -> http.client.HTTPResponse:
-    """Ask a server; what it refuses becomes an error that names the URL."""
-    # Without it a server may compress on the way, and checksums and lengths are of other bytes.
-    sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})}
-    request = urllib.request.Request(url, headers=sent, method=method)
-    try:
-        return t.cast("http.client.HTTPResponse", _opener().open(request, timeout=timeout))
-    except urllib.error.HTTPError as error:
-        with error:
-            raise UrlRefused(url, error.code, error.reason) from None
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise Failure(f"{url} cannot be reached: {reason}") from None
-
-
-class UrlRefused(Failure):
-    """A server that answered, but with an error."""
-
-    def __init__(self, url: str, status: int, reason: str) -> None:
-        super().__init__(
-            f"{url}: the server answered {status} {reason}. Expected 200 OK; check the URL",
-            status=status,
-        )
-        self.status = status
-
-
-def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str]) -> Source:
+def of_url(
+    address: Address,
+    wanted_format: str,
+    verify: str,
+    checksum: t.Optional[str],
+    patience: Patience,
+) -> Source:
     """Look at a URL without fetching it."""
-    if url.startswith("file:"):
-        return _of_file_url(url, wanted_format, verify, checksum)
-    headers = _look(url)
-    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-    known_format, compression = formats.by_name(name)
+    fetch = functools.partial(fetch_small, patience=patience)
+    expected, verified = images_verify.expectation(address, verify, checksum, fetch)
+    if address.is_file:
+        found = of_path(address.path, wanted_format, expected)
+        return dataclasses.replace(found, kind="url", location=address.shown, verified=verified)
+    headers = _look(address, patience)
+    known_format, compression = formats.by_name(address.name)
     head = b""
     if wanted_format == "auto" and not known_format:
-        head = fetch_small(url, formats.HEAD_SIZE, whole=False)
+        head = fetch_small(address, formats.HEAD_SIZE, patience=patience, whole=False)
         compression = formats.compression_of(head)
-    expected, verified = images_verify.expectation(url, verify, checksum, fetch_small)
     length = headers.get("Content-Length", "")
     return Source(
         kind="url",
-        location=url,
-        format=formats.settled(wanted_format, name, compression, lambda: head),
+        location=address.shown,
+        address=address,
+        format=formats.settled(wanted_format, address.name, compression, lambda: head),
         compression=compression,
         size=int(length) if length.isdigit() else None,
         etag=headers.get("ETag"),
@@ -221,41 +156,30 @@ def of_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str])
     )
 
 
-def _of_file_url(url: str, wanted_format: str, verify: str, checksum: t.Optional[str]) -> Source:
-    path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
-    expected, verified = images_verify.expectation(url, verify, checksum, fetch_small)
-    found = of_path(path, wanted_format, expected)
-    return dataclasses.replace(found, kind="url", location=url, verified=verified)
-
-
-def _look(url: str) -> http.client.HTTPMessage:
+def _look(address: Address, patience: Patience) -> email.message.Message:
     try:
-        with open_url(url, method="HEAD") as response:
-            return response.headers
-    except UrlRefused as refused:
+        with web.asked(address, patience, method="HEAD") as answer:
+            return answer.headers
+    except web.UrlRefused as refused:
         # Signed links of object stores allow GET alone.
         if refused.status not in (403, 405, 501):
             raise
-    with open_url(url) as response:
-        return response.headers
+    with web.asked(address, patience) as answer:
+        return answer.headers
 
 
-def fetch_small(url: str, limit: int, whole: bool = True) -> bytes:
+def fetch_small(address: Address, limit: int, *, patience: Patience, whole: bool = True) -> bytes:
     """The bytes of a small file; an error when it is larger than that."""
-    if url.startswith("file:"):
-        path = urllib.parse.unquote(urllib.parse.urlsplit(url).path)
+    if address.is_file:
         try:
-            with open(path, "rb") as stream:
+            with open(address.path, "rb") as stream:
                 data = stream.read(limit + 1)
         except OSError as error:
-            raise Failure(f"{url}: {error.strerror}") from None
+            raise web.Refused(f"{address.shown}: {error.strerror}") from None
     else:
         span = {} if whole else {"Range": f"bytes=0-{limit - 1}"}
-        try:
-            with open_url(url, headers=span) as response:
-                data = response.read(limit + 1)
-        except (OSError, http.client.HTTPException) as error:
-            raise Failure(f"{url} could not be read: {error!r}") from None
+        with web.asked(address, patience, headers=span) as answer:
+            data = answer.read(limit + 1)
     if whole and len(data) > limit:
-        raise Failure(f"{url} is larger than {limit} bytes; expected a small file")
+        raise Failure(f"{address.shown} is larger than {limit} bytes; expected a small file")
     return data[:limit]

@@ -19,18 +19,17 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
-import http.client
 import io
 import math
 import os
 import threading
-import time
 import typing as t
 
 from .._core import progress, run
 from .._core.plan import Failure
-from . import formats, sources
+from . import formats, web
 from .model import Source
+from .patience import Deadline, Patience
 from .staging import Stage
 
 CHUNK = 1 << 18
@@ -41,35 +40,19 @@ LOOK_INTERVAL = 0.05
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
 
-Stream = t.Union[io.BufferedReader, http.client.HTTPResponse]
+Stream = t.Union[io.BufferedReader, web.Answer]
 
 
-class Deadline:
-    """A moment that nothing may outlast."""
-
-    def __init__(self, seconds: float, what: str) -> None:
-        self._end = time.monotonic() + seconds
-        self._seconds = seconds
-        self._what = what
-
-    def left(self) -> float:
-        """Seconds that remain; an error when there are none."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise Failure(
-                f"{self._what} was not done within {self._seconds:g} s. Nothing of it is left; "
-                "give it more time with timeout"
-            )
-        return left
-
-
-def make(source: Source, place: Stage, version: int, timeout: float) -> tuple[str, Source]:
+def make(
+    source: Source, place: Stage, version: int, timeout: float, least_rate: int
+) -> tuple[str, Source]:
     """Make an image from a source; return its path and what the source really was.
 
     Whatever the source was expected to be is checked here: an image that this function
     returns is whole and verified.
     """
     deadline = Deadline(timeout, f"{source.location} into image {place.key}")
+    patience = Patience(deadline, least_rate)
     verb = "pulling" if source.kind == "url" else "importing"
     directory = source.format == "directory"
     if directory or _may_share_extents(source):
@@ -82,7 +65,7 @@ def make(source: Source, place: Stage, version: int, timeout: float) -> tuple[st
         found = source
     else:
         with progress.Meter(verb, place.key, source.size) as meter:
-            found = _stream(source, place, version, deadline, meter)
+            found = _stream(source, place, version, patience, meter)
     for path in (os.path.join(place.directory, name) for name in (_STAGED, f"{_STAGED}.raw")):
         if os.path.lexists(path):
             return path, found
@@ -194,12 +177,13 @@ def _stream(
     source: Source,
     place: Stage,
     version: int,
-    deadline: Deadline,
+    patience: Patience,
     meter: progress.Meter,
 ) -> Source:
     """Send the bytes through the checksum and, where needed, zstd into systemd-import."""
+    deadline = patience.deadline
     with contextlib.ExitStack() as stack:
-        stream, source = _opened(source, stack, deadline)
+        stream, source = _opened(source, stack, patience)
         meter.total = source.size
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
         read, write = os.pipe()
@@ -262,12 +246,11 @@ def _consumers(
 
 
 def _opened(
-    source: Source, stack: contextlib.ExitStack, deadline: Deadline
+    source: Source, stack: contextlib.ExitStack, patience: Patience
 ) -> tuple[Stream, Source]:
-    if source.file is not None:
-        return stack.enter_context(open(source.file, "rb")), source
-    patience = min(sources.STALL_TIMEOUT, deadline.left())
-    response = stack.enter_context(sources.open_url(source.location, timeout=patience))
+    if source.address is None:
+        return stack.enter_context(open(source.file or "", "rb")), source
+    response = stack.enter_context(web.asked(source.address, patience))
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None
     if size is None and not response.chunked and not source.checksum:
@@ -298,8 +281,8 @@ def _pump(
         try:
             # Not read(), which would wait until all of the chunk has come.
             chunk = stream.read1(CHUNK)
-        except (OSError, http.client.HTTPException) as error:
-            raise Failure(f"{source.location}: broken off after {count} bytes: {error!r}") from None
+        except OSError as error:
+            raise Failure(f"{source.location}: {error.strerror} after {count} bytes") from None
         if not chunk:
             break
         digest.update(chunk)

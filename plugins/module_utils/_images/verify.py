@@ -14,10 +14,11 @@ import os
 import re
 import tempfile
 import typing as t
-import urllib.parse
 
 from .._core import run
 from .._core.plan import Failure
+from . import web
+from .addresses import Address
 
 SUMS = "SHA256SUMS"
 SIGNATURES = (f"{SUMS}.gpg", f"{SUMS}.asc", f"{SUMS}.sign")
@@ -31,7 +32,7 @@ KEYRINGS = (
 )
 LIMIT = 1024 * 1024
 
-Fetch = t.Callable[[str, int], bytes]
+Fetch = t.Callable[[Address, int], bytes]
 
 # The asterisk marks a binary file; the other form is that of sha256sum --tag and BSD.
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
@@ -48,15 +49,8 @@ def sum_of(sums: str, name: str) -> t.Optional[str]:
     return None
 
 
-def beside(url: str, name: str) -> str:
-    """The URL of another file in the same directory."""
-    parts = urllib.parse.urlsplit(url)
-    path = f"{parts.path.rpartition('/')[0]}/{name}"
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, "", ""))
-
-
 def expectation(
-    url: str, verify: str, literal: t.Optional[str], fetch: Fetch
+    address: Address, verify: str, literal: t.Optional[str], fetch: Fetch
 ) -> tuple[t.Optional[str], str]:
     """The checksum that the image at a URL must have, and how it is known to be the right one.
 
@@ -67,26 +61,27 @@ def expectation(
         return literal, "checksum" if literal else "none"
     if verify == "checksum" and literal:
         return literal, "checksum"
-    where = beside(url, SUMS)
-    sums = fetch(where, LIMIT)
+    beside = address.beside(SUMS)
+    where = beside.shown
+    sums = fetch(beside, LIMIT)
     if verify == "signature":
-        _check_signature(url, where, sums, fetch)
-    name = urllib.parse.unquote(urllib.parse.urlsplit(url).path.rpartition("/")[2])
+        _check_signature(address, where, sums, fetch)
+    name = address.name
     said = sum_of(sums.decode("utf-8", "replace"), name)
     if not said:
         raise Failure(
-            f"{where} says nothing about {name}, so {url} cannot be verified. Expected a line "
-            f"with its SHA-256 and that name; or give checksum: sha256:…"
+            f"{where} says nothing about {name}, so {address.shown} cannot be verified. Expected "
+            "a line with its SHA-256 and that name; or give checksum: sha256:…"
         )
     if literal and literal != said:
         raise Failure(f"{where} says {said} of {name}, but checksum: says {literal}")
-    if verify == "checksum" and not literal and not url.startswith("https:"):
+    if verify == "checksum" and not literal and not address.is_private:
         return said, "none"
     return said, verify
 
 
-def _check_signature(url: str, where: str, sums: bytes, fetch: Fetch) -> None:
-    signature = _fetch_signature(url, fetch)
+def _check_signature(address: Address, where: str, sums: bytes, fetch: Fetch) -> None:
+    signature = _fetch_signature(address, fetch)
     keyring = next((path for path in KEYRINGS if os.path.exists(path)), None)
     if not keyring:
         raise Failure(
@@ -106,15 +101,16 @@ def _check_signature(url: str, where: str, sums: bytes, fetch: Fetch) -> None:
         )
 
 
-def _fetch_signature(url: str, fetch: Fetch) -> bytes:
+def _fetch_signature(address: Address, fetch: Fetch) -> bytes:
     refused = []
     for name in SIGNATURES:
         try:
-            return fetch(beside(url, name), LIMIT)
-        except Failure as failure:
+            return fetch(address.beside(name), LIMIT)
+        except web.Refused as failure:
             refused.append(failure.message)
     raise Failure(
-        f"{url} has no signature: {'; '.join(refused)}. Use verify: checksum, or give checksum:"
+        f"{address.shown} has no signature: {'; '.join(refused)}. Use verify: checksum, or give "
+        "checksum:"
     )
 
 

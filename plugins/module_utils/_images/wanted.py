@@ -12,11 +12,13 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
-import urllib.parse
 
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
+from . import addresses
+from .addresses import Address
+from .patience import LEAST_RATE
 
 DEFAULT_TIMEOUT = 1800
 VERIFICATIONS = ("signature", "checksum", "none")
@@ -47,6 +49,10 @@ class Wanted:
     update: bool = False
     force: bool = False
     timeout: float = DEFAULT_TIMEOUT
+    least_rate: int = LEAST_RATE
+    """Bytes a second that a server has to send; 0 takes any."""
+    address: t.Optional[Address] = None
+    """What O(url) is in full, with what only its server may see."""
     digest: t.Optional[str] = None
     """What a build on this host was made from; then the path is the build's output."""
     upload: t.Optional[t.Mapping[str, t.Any]] = None
@@ -74,17 +80,39 @@ class Wanted:
 
 def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
     """One image from the arguments of the module C(image); wrong ones are refused here."""
-    known = {field.name for field in dataclasses.fields(Wanted)}
+    known = {field.name for field in dataclasses.fields(Wanted)} - {"address"}
     given = {key: value for key, value in arguments.items() if key in known and value is not None}
+    given.update(_address(arguments))
     if arguments.get("class") is not None:
         given["image_class"] = arguments["class"]
     if "limit" in given:
         given["limit"] = size_of(str(given["limit"]))
+    if "least_rate" in given:
+        rate = size_of(str(given["least_rate"]), "least_rate")
+        given["least_rate"] = 0 if rate == NO_LIMIT else rate
     if "checksum" in given:
         given["checksum"] = literal_checksum(given["checksum"])
     image = Wanted(**given)
     check(image)
     return image
+
+
+def _address(arguments: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A URL in full, and what may be shown of it; the controller keeps the two apart already."""
+    url = arguments.get("url")
+    headers = {str(name): _text(value) for name, value in (arguments.get("headers") or {}).items()}
+    full = arguments.get("_address") or url
+    addresses.check_headers(full, headers)
+    if full is None:
+        return {}
+    addresses.check(full)
+    address = addresses.of(full, headers)
+    return {"url": address.shown, "address": address}
+
+
+def _text(value: t.Any) -> t.Any:
+    """Numbers are written without quotes."""
+    return str(value) if isinstance(value, (int, float)) else value
 
 
 def check(image: Wanted) -> None:
@@ -96,7 +124,7 @@ def check(image: Wanted) -> None:
     if image.state == "absent" and named:
         raise Failure(f"image {image.key}: state absent takes no source, but {named[0]} is given")
     if image.url is not None:
-        check_url(image.url)
+        addresses.check(image.url)
     if image.path is not None and not image.path.startswith("/"):
         raise Failure(f"image {image.key}: path {image.path!r} is not absolute")
     if image.checksum and not (image.url or image.path):
@@ -154,7 +182,7 @@ def check_all(images: t.Sequence[Wanted]) -> None:
             )
 
 
-def size_of(text: str) -> int:
+def size_of(text: str, what: str = "limit") -> int:
     """A size as systemd spells it, with K, M, G, T or P; V(none) is no limit."""
     if text == "none":
         return NO_LIMIT
@@ -164,7 +192,7 @@ def size_of(text: str) -> int:
     except (ValueError, KeyError, OverflowError):
         size = 0
     if size <= 0:
-        raise Failure(f"limit {text!r}: expected a size such as 10G (K, M, G, T, P), or none")
+        raise Failure(f"{what} {text!r}: expected a size such as 10G (K, M, G, T, P), or none")
     return size
 
 
@@ -174,33 +202,3 @@ def literal_checksum(checksum: str) -> str:
     if not found:
         raise Failure(f"checksum {checksum!r}: expected sha256: and 64 hexadecimal digits")
     return f"sha256:{found.group(1).lower()}"
-
-
-def check_url(url: str) -> None:
-    """Refuse what is not a plain http, https or file URL."""
-    wrong = _wrong_with(url)
-    if wrong:
-        raise Failure(
-            f"url {url!r}: {wrong}. Expected http://HOST/PATH, https://HOST/PATH or file:///PATH"
-        )
-
-
-def _wrong_with(url: str) -> t.Optional[str]:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return str(error)
-    if not url.isprintable() or " " in url:
-        return "it contains spaces or control characters"
-    if parts.scheme not in ("http", "https", "file"):
-        return f"its scheme is {parts.scheme!r}" if parts.scheme else "it has no scheme"
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            return f"it names the host {parts.netloc!r}, but a file URL is about this host"
-        return None if parts.path.startswith("/") else "its path is not absolute"
-    if not parts.hostname or port == 0:
-        return "it names no host"
-    if parts.username is not None or parts.password is not None:
-        return "it contains a user name or password, which would be shown and kept"
-    return None if parts.path.strip("/") else "it names no file"

@@ -20,6 +20,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ...module_utils._images import addresses
 from ...module_utils._systemd import image_classes
 from . import progress
 
@@ -94,6 +95,13 @@ def _key(entry: Entry) -> str:
     return image_classes.key_of(kind, str(entry["name"]))
 
 
+def _hide(entry: Entry) -> None:
+    """Keep what is secret of a URL out of whatever the host logs of a module's arguments."""
+    url = entry.get("url")
+    if isinstance(url, str) and addresses.shown(url) != url:
+        entry["_address"], entry["url"] = url, addresses.shown(url)
+
+
 class UploadAction(progress.ProgressAction):
     """Runs a module of images, and uploads what it says that it needs."""
 
@@ -102,8 +110,9 @@ class UploadAction(progress.ProgressAction):
     ) -> dict[str, t.Any]:
         local = {}
         for entry in self.entries(arguments):
-            if "_upload" in entry:
-                raise AnsibleActionFail("_upload is not an argument of this module")
+            for ours in {"_upload", "_address"} & set(entry):
+                raise AnsibleActionFail(f"{ours} is not an argument of this module")
+            _hide(entry)
             path = self._local_path(entry)
             if path is not None:
                 entry["path"] = path

@@ -24,7 +24,10 @@ import threading
 from pathlib import Path
 
 HTTP, HTTPS, OTHER = 18080, 18443, 18444
-BASIC = "Basic " + base64.b64encode(b"me:planted-word").decode()
+WORDS = {
+    "private": ("Authorization", f"Basic {base64.b64encode(b'me:planted-word').decode()}"),
+    "token": ("X-Token", "planted-token"),
+}
 LOCK = threading.Lock()
 
 
@@ -54,12 +57,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.move(f"http://localhost:{HTTP}/{inner}")
         elif way == "echo":
             self.send_error(403, f"no {self.headers.get('Authorization')} planted-word here")
-        elif way == "private" and self.headers.get("Authorization") != BASIC:
-            self.send_error(401)
-        elif way == "token" and self.headers.get("X-Token") != "planted-token":
+        elif way in WORDS and self.headers.get(WORDS[way][0]) != WORDS[way][1]:
             self.send_error(401)
         else:
-            self.file(inner if way in ("private", "token") else f"{way}/{inner}", with_body)
+            self.file(inner if way in WORDS else f"{way}/{inner}", with_body)
 
     def move(self, where: str) -> None:
         self.send_response(302)

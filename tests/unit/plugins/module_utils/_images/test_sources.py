@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images import addresses
+from ansible_collections.nspawn.machined.plugins.module_utils._images.patience import (
+    Deadline,
+    Patience,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._images.sources import (
     checksum_of,
     of_path,
@@ -41,7 +46,9 @@ def test_a_directory_is_other_when_a_file_in_it_is(tmp_path: Path) -> None:
 
 
 def test_a_file_url_is_a_file_of_this_host(archive: Path) -> None:
-    found = of_url(archive.as_uri(), "auto", "none", checksum_of(str(archive)))
+    patience = Patience(Deadline(10, "looking"))
+    address = addresses.of(archive.as_uri())
+    found = of_url(address, "auto", "none", checksum_of(str(archive)), patience)
     assert (found.kind, found.file, found.verified) == ("url", str(archive), "checksum")
 
 

@@ -8,27 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._images import web
+from ansible_collections.nspawn.machined.plugins.module_utils._images.addresses import Address, of
 from ansible_collections.nspawn.machined.plugins.module_utils._images.verify import (
-    beside,
     expectation,
     sum_of,
 )
 
-URL = "https://images.example.org/debian/a%20b.tar.xz?x=1"
+URL = of("https://images.example.org/debian/a%20b.tar.xz?x=1")
 ONE = "1" * 64
 TWO = "2" * 64
 
 
 def serving(text: str) -> object:
-    def fetch(url: str, _limit: int) -> bytes:
-        assert url == "https://images.example.org/debian/SHA256SUMS"
+    def fetch(address: Address, _limit: int) -> bytes:
+        assert address.url == "https://images.example.org/debian/SHA256SUMS"
         return text.encode()
 
     return fetch
 
 
-def nothing(url: str, _limit: int) -> bytes:
-    raise AssertionError(f"{url} was fetched")
+def nothing(address: Address, _limit: int) -> bytes:
+    raise AssertionError(f"{address.url} was fetched")
 
 
 @pytest.mark.parametrize(
@@ -55,10 +56,6 @@ def test_no_text_breaks_the_look_for_a_sum(text: str) -> None:
     assert found is None or len(found) == 71
 
 
-def test_the_sums_lie_beside_the_image() -> None:
-    assert beside(URL, "SHA256SUMS") == "https://images.example.org/debian/SHA256SUMS"
-
-
 def test_a_literal_checksum_needs_no_look_at_the_server() -> None:
     literal = f"sha256:{ONE}"
     assert expectation(URL, "checksum", literal, nothing) == (literal, "checksum")
@@ -74,13 +71,13 @@ def test_the_sum_of_the_server_counts() -> None:
 
 
 def test_sums_over_plain_http_verify_nothing() -> None:
-    def fetch(_url: str, _limit: int) -> bytes:
+    def fetch(_address: Address, _limit: int) -> bytes:
         return f"{ONE}  a.tar\n".encode()
 
     literal = f"sha256:{ONE}"
-    assert expectation("http://example.org/a.tar", "checksum", None, fetch) == (literal, "none")
-    assert expectation("file:///srv/a.tar", "checksum", None, fetch) == (literal, "none")
-    assert expectation("https://example.org/a.tar", "checksum", None, fetch) == (
+    assert expectation(of("http://example.org/a.tar"), "checksum", None, fetch) == (literal, "none")
+    assert expectation(of("file:///srv/a.tar"), "checksum", None, fetch) == (literal, "none")
+    assert expectation(of("https://example.org/a.tar"), "checksum", None, fetch) == (
         literal,
         "checksum",
     )
@@ -88,10 +85,24 @@ def test_sums_over_plain_http_verify_nothing() -> None:
 
 def test_a_checksum_of_the_playbook_verifies_what_comes_over_plain_http() -> None:
     literal = f"sha256:{ONE}"
-    found = expectation("http://example.org/a.tar", "checksum", literal, nothing)
+    found = expectation(of("http://example.org/a.tar"), "checksum", literal, nothing)
     assert found == (literal, "checksum")
 
 
 def test_a_server_that_says_nothing_of_the_image_is_an_error() -> None:
     with pytest.raises(Failure, match=r"says nothing about a b\.tar\.xz"):
         expectation(URL, "checksum", None, serving(f"{ONE}  b.tar\n"))  # type: ignore[arg-type]
+
+
+def test_the_next_name_of_a_signature_is_tried_only_where_one_is_not_to_be_had() -> None:
+    asked: list[str] = []
+
+    def fetch(address: Address, _limit: int) -> bytes:
+        asked.append(address.name)
+        if address.name == "SHA256SUMS":
+            return b""
+        raise web.UrlRefused(address.shown, 404, "Not Found") if len(asked) < 3 else Failure("slow")
+
+    with pytest.raises(Failure, match="slow"):
+        expectation(URL, "signature", None, fetch)
+    assert asked == ["SHA256SUMS", "SHA256SUMS.gpg", "SHA256SUMS.asc"]
