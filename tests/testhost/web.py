@@ -6,6 +6,7 @@
 A path may start with one of these, before the file's own path:
   /noetag/     no ETag, as plain servers answer
   /slow/       256 KiB a second
+  /dribble/    a byte each 9 seconds, which no timeout of a single read notices
   /truncated/  the connection ends in the middle of the file
 SHA256SUMS is made when it is asked for, unless the folder has a file of that name.
 """
@@ -17,6 +18,7 @@ import email.utils
 import functools
 import hashlib
 import http.server
+import io
 import ipaddress
 import json
 import os
@@ -35,7 +37,8 @@ from .run import HostError
 
 CHUNK = 64 * 1024
 SLOW = 256 * 1024
-WAYS = ("noetag", "slow", "truncated")
+DRIBBLE = 9
+WAYS = ("noetag", "slow", "dribble", "truncated")
 
 ADDRESS = places.BUILD / "www.json"
 LOG = places.BUILD / "www.log"
@@ -92,8 +95,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         target = request and self.root / request.path
         if request and target and target.is_file():
             self._file(request, target, with_body=with_body)
-        elif target and target.name == "SHA256SUMS" and target.parent.is_dir():
-            self._text(sums(target.parent), with_body=with_body)
+        elif request and target and target.name == "SHA256SUMS" and target.parent.is_dir():
+            dribbles = "dribble" in request.ways
+            self._text(sums(target.parent), with_body=with_body, dribbles=dribbles)
         elif target and target.is_dir():
             names = sorted(f"{e.name}/" if e.is_dir() else e.name for e in target.iterdir())
             self._text("".join(f"{name}\n" for name in names), with_body=with_body)
@@ -101,15 +105,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             self._log(HTTPStatus.NOT_FOUND, 0)
 
-    def _text(self, text: str, *, with_body: bool) -> None:
+    def _text(self, text: str, *, with_body: bool, dribbles: bool = False) -> None:
         body = text.encode()
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if with_body:
-            self.wfile.write(body)
-        self._log(HTTPStatus.OK, len(body) * with_body)
+        sent = 0
+        if with_body and dribbles:
+            sent = self._dribble(io.BytesIO(body), len(body))
+        elif with_body:
+            sent = self.wfile.write(body)
+        self._log(HTTPStatus.OK, sent)
 
     def _file(self, request: Request, target: Path, *, with_body: bool) -> None:
         with target.open("rb") as handle:
@@ -132,7 +139,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             sent = self._body(request, handle, stat.st_size) if with_body else 0
         self._log(HTTPStatus.OK, sent)
 
+    def _dribble(self, handle: t.BinaryIO, size: int) -> int:
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < size and (byte := handle.read(1)):
+                self.wfile.write(byte)
+                sent += 1
+                time.sleep(DRIBBLE)
+        self.close_connection = True
+        return sent
+
     def _body(self, request: Request, handle: t.BinaryIO, size: int) -> int:
+        if "dribble" in request.ways:
+            return self._dribble(handle, size)
         left = size // 2 if "truncated" in request.ways else size
         sent = 0
         with contextlib.suppress(ConnectionError):

@@ -23,6 +23,7 @@ import urllib.parse
 import urllib.request
 
 from .._core.plan import Failure
+from .._core.printable import printable
 from . import addresses
 from .addresses import Address
 from .patience import Pace, Patience
@@ -39,9 +40,11 @@ class Refused(Failure):
 class UrlRefused(Refused):
     """A server that answered, but with an error."""
 
-    def __init__(self, shown: str, status: int, reason: str) -> None:
+    def __init__(self, shown: str, status: int) -> None:
+        # In its own words a server may repeat what it was sent, or command a terminal.
+        phrase = http.client.responses.get(status, "")
         super().__init__(
-            f"{shown}: the server answered {status} {reason}. Expected 200 OK; check the URL, and "
+            f"{shown}: the server answered {status} {phrase}. Expected 200 OK; check the URL, and "
             "whether it wants a password or a header",
             status=status,
         )
@@ -252,7 +255,7 @@ class Answer:
             self._watch.check()
             raise Failure(
                 f"{self._address.shown}: broken off after {self._watch.pace.count} bytes: "
-                f"{error!r}. Nothing of it is kept; run it again"
+                f"{_reason(error)}. Nothing of it is kept; run it again"
             ) from None
         if not data:
             self._watch.check()  # a connection that we closed looks like the end
@@ -299,11 +302,18 @@ def _refusals(address: Address, watch: _Watch) -> t.Iterator[None]:
     except urllib.error.HTTPError as error:
         error.close()
         watch.check()
-        raise UrlRefused(address.shown, error.code, error.reason) from None
+        raise UrlRefused(address.shown, error.code) from None
     except (http.client.InvalidURL, ValueError):
         # What it says repeats the URL, also that of a redirect.
         raise Failure(f"{address.shown} leads to a URL that cannot be asked for") from None
     except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
         watch.check()
-        reason = getattr(error, "reason", None) or error
-        raise Failure(f"{address.shown} cannot be reached: {reason}") from None
+        raise Failure(f"{address.shown} cannot be reached: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without a line that a server has sent."""
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, http.client.HTTPException):
+        return f"it does not speak HTTP as expected ({type(cause).__name__})"
+    return printable(str(cause))

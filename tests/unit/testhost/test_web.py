@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import threading
@@ -73,6 +74,19 @@ def test_a_slow_file_takes_its_time(port: int) -> None:
     start = time.monotonic()
     get(port, "/slow/images/a.tar")
     assert time.monotonic() - start >= (300_000 - web.CHUNK) / web.SLOW
+
+
+def test_a_file_that_dribbles_comes_byte_by_byte(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "DRIBBLE", 0.2)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/dribble/images/SHA256SUMS")
+        with connection.getresponse() as response:
+            start = time.monotonic()
+            assert len(response.read(3)) == 3
+    assert time.monotonic() - start >= 0.3
 
 
 def test_a_head_request_brings_no_body(port: int) -> None:

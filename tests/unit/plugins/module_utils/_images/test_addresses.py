@@ -20,6 +20,17 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images.addresses 
 )
 
 URL = "https://images.example.org/debian/a%20b.tar.xz?x=1"
+
+
+def refusal(url: str) -> str:
+    """Why a URL is refused; nothing when it is taken."""
+    try:
+        check(url)
+    except Failure as refused:
+        return refused.message
+    return ""
+
+
 # Letters that stand in no other part of the URLs that are tried.
 words = st.text("qzQZ0189!$&'()*+,;=:%-._~", min_size=4)
 
@@ -127,12 +138,7 @@ def test_what_is_not_ascii_is_asked_for_in_quotes() -> None:
 )
 def test_no_word_is_shown_of_a_url_not_even_of_one_that_is_refused(url: str) -> None:
     assert "planted" not in shown(url)
-    try:
-        check(url)
-    except Failure as refused:
-        assert "planted" not in refused.message
-    else:
-        assert "planted" not in of(url).shown
+    assert "planted" not in refusal(url)
 
 
 @given(words, words)

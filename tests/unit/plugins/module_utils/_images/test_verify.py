@@ -101,7 +101,7 @@ def test_the_next_name_of_a_signature_is_tried_only_where_one_is_not_to_be_had()
         asked.append(address.name)
         if address.name == "SHA256SUMS":
             return b""
-        raise web.UrlRefused(address.shown, 404, "Not Found") if len(asked) < 3 else Failure("slow")
+        raise web.UrlRefused(address.shown, 404) if len(asked) < 3 else Failure("slow")
 
     with pytest.raises(Failure, match="slow"):
         expectation(URL, "signature", None, fetch)

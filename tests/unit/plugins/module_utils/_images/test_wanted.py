@@ -7,8 +7,6 @@ import dataclasses
 import typing as t
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._images.wanted import (

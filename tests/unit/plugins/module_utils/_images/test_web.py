@@ -171,6 +171,22 @@ def test_an_error_names_the_url_without_its_word(start: Start) -> None:
     assert "planted" not in raised.value.message
 
 
+@pytest.mark.parametrize(
+    "answered",
+    [
+        b"HTTP/1.0 403 planted \x1b[2J\r\n\r\n",
+        b"planted \x1b[2J\r\n\r\n",
+        b"HTTP/1.0 2planted\r\n\r\n",
+    ],
+)
+def test_what_a_server_says_in_its_own_words_is_not_repeated(start: Start, answered: bytes) -> None:
+    server = start(lambda handler: handler.wfile.write(answered) and None)
+    with pytest.raises(Failure) as raised:
+        ask(server.url)
+    assert "planted" not in raised.value.message
+    assert raised.value.message.isprintable()
+
+
 def test_the_body_of_a_redirect_is_not_read(start: Start) -> None:
     there = start(answer)
 
