@@ -111,16 +111,6 @@ def _shown_of_broken(url: str) -> str:
     return f"{path}{mark}{HIDDEN if mark else ''}"
 
 
-def secrets(url: str) -> set[str]:
-    """The words in a URL that nobody but its server may see."""
-    user, at, _host = _netloc(url).rpartition("@")
-    if not at:
-        return set()
-    name, colon, password = user.partition(":")
-    word = password if colon else name
-    return {one for one in (word, urllib.parse.unquote(word)) if one}
-
-
 def _netloc(url: str) -> str:
     try:
         return urllib.parse.urlsplit(url).netloc

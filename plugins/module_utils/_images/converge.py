@@ -22,13 +22,8 @@ from .model import Snapshot
 
 
 def converge(
-<<<<<<< HEAD
     module: core_module.Module,
-    entries: t.Sequence[t.Mapping[str, t.Any]],
-=======
-    module: AnsibleModule,
     entries: t.Sequence[t.MutableMapping[str, t.Any]],
->>>>>>> efd5d2a (WIP: credentials of URLs, headers, dribbling servers)
     *,
     expected: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
@@ -37,7 +32,7 @@ def converge(
     O(expected) are images that would be there by now, had earlier tasks not been in check mode too.
     """
     arguments = [dict(entry) for entry in entries]
-    _keep_secrets(module, entries)
+    _show_less(entries)
     images = [images_wanted.wanted(_with_upload(entry)) for entry in arguments]
     images_wanted.check_all(images)
     if not module.check_mode:
@@ -69,13 +64,11 @@ def converge(
     return core_module.converge(module, plan, act.VERBS, facts=facts)
 
 
-def _keep_secrets(module: AnsibleModule, entries: t.Iterable[t.MutableMapping[str, t.Any]]) -> None:
-    """Return of the arguments no more than may be shown, and nothing that a server repeats."""
+def _show_less(entries: t.Iterable[t.MutableMapping[str, t.Any]]) -> None:
+    """Return of the arguments no more than may be shown; the action plugin has done it mostly."""
     for entry in entries:
-        url = entry.get("url")
-        if url:
-            module.no_log_values |= addresses.secrets(entry.get("_address") or url)
-            entry["url"] = addresses.shown(url)
+        if entry.get("url"):
+            entry["url"] = addresses.shown(entry["url"])
 
 
 def _drift(image: images_wanted.Wanted, seen: Snapshot) -> t.Optional[str]:

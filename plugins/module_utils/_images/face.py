@@ -28,7 +28,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "name": {"type": "str", "required": True, "no_log": False},
     "class": IMAGE_CLASS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "url": {"type": "str"},
+    # What is secret of it the action plugin puts into _address.
+    "url": {"type": "str", "no_log": False},
     "path": {"type": "path", "no_log": False},
     "remote_src": {"type": "bool", "default": False},
     "clone_from": {"type": "str", "no_log": False},
@@ -42,7 +43,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": images_wanted.DEFAULT_TIMEOUT},
     "headers": {"type": "dict", "no_log": True},
-    "least_rate": {"type": "str", "default": "1K"},
+    "least_rate": {"type": "str", "default": "1K", "no_log": False},
     # What the action plugin found on the controller; users cannot set it.
     "_upload": {"type": "dict"},
     # The URL in full, which the action plugin takes out of sight.

@@ -19,11 +19,7 @@ from .._core import run
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-<<<<<<< HEAD
-from . import clones, keepers, locks, provenance
-=======
-from . import addresses, keepers, locks, provenance
->>>>>>> efd5d2a (WIP: credentials of URLs, headers, dribbling servers)
+from . import addresses, clones, keepers, locks, provenance
 from . import sources as images_sources
 from .model import Pieces, Provenance, Snapshot, Source
 from .patience import Deadline, Patience

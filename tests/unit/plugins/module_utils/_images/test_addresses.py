@@ -15,7 +15,6 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images.addresses 
     check_headers,
     of,
     origin,
-    secrets,
     shown,
 )
 
@@ -96,7 +95,7 @@ def test_a_user_and_a_password_become_a_header() -> None:
 def test_a_token_in_the_place_of_the_user_is_a_secret_too() -> None:
     found = of("https://token@images.example.org/a.tar")
     assert base64.b64decode(found.headers["Authorization"].split()[1]) == b"token:"
-    assert secrets("https://token@images.example.org/a.tar") == {"token"}
+    assert found.shown == "https://images.example.org/a.tar"
 
 
 def test_of_a_signed_link_the_query_is_asked_for_and_not_shown() -> None:
