@@ -43,7 +43,7 @@ def make() -> None:
     (TREE / "link").symlink_to("/etc")
     (TREE / os.fsdecode(b"not \xff utf-8\n\x1b[2J")).write_text("text")
     with (TREE / "sparse").open("wb") as stream:
-        stream.truncate(3 << 30)
+        stream.truncate(300 << 20)
     here = os.open(TREE, os.O_RDONLY)
     for _level in range(DEPTH):
         os.mkdir("level", dir_fd=here)
