@@ -9,17 +9,41 @@ Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
+from .._core import locks, progress
 from .._core.module import Module
 from .._core.plan import Failure, Outcome, describe, diff
 from .._systemd import machined
 from . import act, limits
+from . import record as machines_record
 from . import result as machines_result
 from . import seen as machines_seen
 from .plan import plan, purged
 from .wanted import Wanted
+
+
+@contextlib.contextmanager
+def _alone(module: Module, names: t.Iterable[str]) -> t.Iterator[None]:
+    """Have no other run look at these machines, or change them, before this one is done.
+
+    Check mode changes nothing: it waits for nobody, and nobody for it.
+    """
+    if module.check_mode:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        with progress.Phases("converging", "machines") as phases:
+
+            def tell(message: str) -> None:
+                phases.enter(message)
+                module.warn(message)
+
+            things = [locks.machine(name) for name in names]
+            stack.enter_context(locks.held(things, f"the module {module._name}", waiting=tell))
+        yield
 
 
 def converge(
@@ -37,14 +61,16 @@ def converge(
     """
     if not module.check_mode:
         machined.require()
-    snapshot = machines_seen.snapshot(wanted, recorded=purge)
-    if module.check_mode:
-        snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
-    every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
-    steps = plan(snapshot, every, rolling=rolling)
-    if limited:
-        limits.check(snapshot, every, steps)
-    outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
+    made = machines_record.names() if purge else []
+    with _alone(module, [*(one.name for one in wanted), *made]):
+        snapshot = machines_seen.snapshot(wanted, also=made)
+        if module.check_mode:
+            snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
+        every = [*wanted, *(purged(snapshot, wanted) if purge else ())]
+        steps = plan(snapshot, every, rolling=rolling)
+        if limited:
+            limits.check(snapshot, every, steps)
+        outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
     told = machines_result.tell(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
         "changed": bool(outcome.done),

@@ -91,11 +91,9 @@ class Snapshot:
 # --- look -----------------------------------------------------------------------------------
 
 
-def snapshot(wanted: t.Sequence[Wanted], *, recorded: bool = False) -> Snapshot:
-    """The host as it is, as far as these machines are concerned; O(recorded): all of ours too."""
-    names = list(dict.fromkeys(one.name for one in wanted))
-    if recorded:
-        names += [name for name in machines_record.names() if name not in names]
+def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snapshot:
+    """The host as it is, as far as these machines are concerned, and those named O(also)."""
+    names = list(dict.fromkeys([*(one.name for one in wanted), *also]))
     images = machined.images()
     leftovers = clones.left()
     units = systemd_units.snapshot([machined.unit_of(name) for name in names])
