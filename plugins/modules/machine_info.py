@@ -162,7 +162,8 @@ machines:
       type: str
       returned: always
     settings:
-      description: What is in it, section by section. The values of keys that may hold secrets are masked.
+      description:
+        - What is in it, section by section. Values of keys that may hold secrets are masked.
       type: dict
       returned: always
     settings_trusted:

@@ -56,8 +56,10 @@ _ASSIGNMENT = rf"(?=[\"']?[A-Za-z_][A-Za-z0-9_]*=){_WORD}"
 _READABLE: t.Mapping[str, tuple[re.Pattern[str], str]] = {
     "Environment": (
         re.compile(rf"(?:{_ASSIGNMENT}(?:\s+|\Z))*"),
-        "assignments NAME=VALUE with a backslash doubled, each as a whole in quotes if there are"
-        " blanks in it; or give a mapping",
+        (
+            "assignments NAME=VALUE with a backslash doubled, each as a whole in quotes if there"
+            " are blanks in it; or give a mapping"
+        ),
     ),
     "SetCredential": (
         re.compile(rf"(?:[^:]+:(?:{_CHARACTER})+)?", re.DOTALL),
