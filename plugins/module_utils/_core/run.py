@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 import typing as t
 
 from .plan import Failure
@@ -28,6 +29,8 @@ SEARCH_PATH = os.pathsep.join(
 
 # What a program says of itself in passing must not fill the memory of the host.
 OUTPUT_LIMIT = 64 * 1024 * 1024
+LINE_LIMIT = 64 * 1024
+END = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,10 @@ class Result:
     rc: int
     stdout: str
     stderr: str
+    lost: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Of each stream that said too much, how many bytes are missing at its end."""
+    ends: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    """The last of those."""
 
 
 class CommandFailed(Failure):
@@ -60,6 +67,7 @@ def run(
     *,
     input: t.Optional[bytes] = None,
     timeout: float = 60,
+    grace: float = 0,
     check: bool = True,
     environment: t.Optional[t.Mapping[str, str]] = None,
     cwd: t.Optional[str] = None,
@@ -67,8 +75,19 @@ def run(
     stdin: t.Optional[int] = None,
     stdout: t.Optional[int] = None,
     keep: t.Sequence[int] = (),
+    limit: int = OUTPUT_LIMIT,
+    cut: bool = False,
+    raw: bool = False,
 ) -> Result:
     """Run a program to its end and return what it said.
+
+    At its deadline it is killed; with a O(grace) of seconds it may first end by itself, at SIGTERM,
+    and take away what it has made.
+
+    Of each stream O(limit) bytes are kept. When there was more of its standard output, which is
+    what callers go by, that is an error, unless O(cut) says that the caller looks at what is lost.
+    With O(raw) both streams keep bytes that are not UTF-8 as surrogates; otherwise only the
+    first, for names and the like.
 
     O(on_line) is called with each line of standard error as it comes (for progress); the line
     may end in a carriage return instead of a newline, as progress meters do.
@@ -99,10 +118,17 @@ def run(
             if descriptor is not None:
                 os.close(descriptor)
     with started as process:
-        result = _await(process, words, input, timeout, on_line)
+        streams = _Streams(process, on_line, limit, "surrogateescape" if raw else "replace")
+        result = _await(process, words, input, timeout, grace, streams)
     if check and result.rc != 0:
         said = result.stderr.strip() or result.stdout.strip() or "nothing"
         raise CommandFailed(f"{shlex.join(words)} exited with {result.rc} and said: {said}", result)
+    if result.lost.get("stdout") and not cut:
+        raise CommandFailed(
+            f"{shlex.join(words)} said {limit + result.lost['stdout']} bytes; expected at most"
+            f" {limit}. With a part of it nothing was done",
+            dataclasses.replace(result, stdout=""),
+        )
     return result
 
 
@@ -115,28 +141,33 @@ def _await(
     words: tuple[str, ...],
     input: t.Optional[bytes],
     timeout: float,
-    on_line: t.Optional[LineHandler],
+    grace: float,
+    streams: _Streams,
 ) -> Result:
-    """Wait for the end of a process; kill it at the deadline, or when we are to end ourselves."""
-    collected = _Streams(process, on_line)
+    """Wait for the end of a process; end it at the deadline, or when we are to end ourselves."""
     try:
-        collected.feed(input)
+        streams.feed(input)
         rc = process.wait(timeout)
     except subprocess.TimeoutExpired:
-        _kill(process)
-        collected.finish()
-        result = Result(words, -1, collected.stdout, collected.stderr)
+        _end(process, grace)
+        streams.finish()
         message = f"{shlex.join(words)} did not end within {timeout:g} s"
-        raise CommandFailed(message, result) from None
+        raise CommandFailed(message, streams.result(words, -1)) from None
     except BaseException:
-        _kill(process)
+        _end(process, grace)
         raise
-    collected.finish()
-    return Result(words, rc, collected.stdout, collected.stderr)
+    streams.finish()
+    return streams.result(words, rc)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace: float) -> None:
     """End the process and all that it started: it leads a session of its own."""
+    if grace:
+        process.terminate()
+        end = time.monotonic() + grace
+        # It stays unreaped, so that its number and that of its group cannot become another's.
+        while not _has_ended(process.pid) and time.monotonic() < end:
+            time.sleep(0.02)
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -144,16 +175,28 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+def _has_ended(child: int) -> bool:
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, child, how) is not None
+
+
 class _Streams:
     """Reads both outputs and writes the input at the same time, so that no pipe can block."""
 
-    def __init__(self, process: subprocess.Popen[bytes], on_line: t.Optional[LineHandler]) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        on_line: t.Optional[LineHandler],
+        limit: int,
+        errors: str,
+    ) -> None:
         self._process = process
-        self._out = bytearray()
-        self._err = bytearray()
-        self._threads = [_thread(self._read, process.stderr, self._err, on_line)]
+        self._errors = errors
+        self._out = _Kept(limit)
+        self._err = _Kept(limit)
+        self._threads = [_thread(_read, process.stderr, self._err, on_line)]
         if process.stdout is not None:
-            self._threads.append(_thread(self._read, process.stdout, self._out, None))
+            self._threads.append(_thread(_read, process.stdout, self._out, None))
 
     def feed(self, data: t.Optional[bytes]) -> None:
         if data is not None:
@@ -164,13 +207,16 @@ class _Streams:
             # A grandchild that keeps the pipe open must not keep us.
             thread.join(timeout=5)
 
-    @property
-    def stdout(self) -> str:
-        return bytes(self._out).decode("utf-8", "surrogateescape")
-
-    @property
-    def stderr(self) -> str:
-        return bytes(self._err).decode("utf-8", "replace")
+    def result(self, argv: tuple[str, ...], rc: int) -> Result:
+        streams = {"stdout": self._out, "stderr": self._err}
+        return Result(
+            argv,
+            rc,
+            bytes(self._out.data).decode("utf-8", "surrogateescape"),
+            bytes(self._err.data).decode("utf-8", self._errors),
+            {name: stream.lost for name, stream in streams.items() if stream.lost},
+            {name: stream.end for name, stream in streams.items() if stream.lost},
+        )
 
     def _write(self, data: bytes) -> None:
         stdin = self._process.stdin
@@ -182,19 +228,38 @@ class _Streams:
         except BrokenPipeError:
             pass  # the program did not want all of it; its exit code tells
 
-    @staticmethod
-    def _read(stream: t.IO[bytes], into: bytearray, on_line: t.Optional[LineHandler]) -> None:
-        line = bytearray()
-        for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
-            if len(into) < OUTPUT_LIMIT:
-                into += chunk
-            if on_line:
-                line += chunk.replace(b"\r", b"\n")
-                *whole, rest = line.split(b"\n")
-                line = bytearray(rest)
-                for one in whole:
-                    if one:
-                        on_line(one.decode("utf-8", "replace"))
+
+@dataclasses.dataclass
+class _Kept:
+    """The beginning of a stream, and how much came after it."""
+
+    limit: int
+    data: bytearray = dataclasses.field(default_factory=bytearray)
+    lost: int = 0
+    end: bytes = b""
+
+    def add(self, chunk: bytes) -> None:
+        part = chunk[: self.limit - len(self.data)]
+        self.data += part
+        rest = chunk[len(part) :]
+        self.lost += len(rest)
+        self.end = (self.end + rest)[-END:]
+
+
+def _read(stream: t.IO[bytes], into: _Kept, on_line: t.Optional[LineHandler]) -> None:
+    line = bytearray()
+    for chunk in iter(lambda: os.read(stream.fileno(), 65536), b""):
+        into.add(chunk)
+        if on_line:
+            line += chunk.replace(b"\r", b"\n")
+            *whole, rest = line.split(b"\n")
+            if len(rest) > LINE_LIMIT:
+                whole.append(rest)
+                rest = bytearray()
+            line = bytearray(rest)
+            for one in whole:
+                if one:
+                    on_line(one.decode("utf-8", "replace"))
 
 
 def _thread(target: t.Callable[..., None], *args: t.Any) -> threading.Thread:
