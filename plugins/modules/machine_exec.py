@@ -14,7 +14,12 @@ description:
     is. Exit code, both streams and binary input are kept. It needs a D-Bus inside.
   - In an image the command is the only process beside its init, in users of its own, and uses the
     host's network.
-  - No shell takes part, unless the command is one.
+  - No shell looks at the command, unless it is one. C(/bin/sh) has to be there to start it.
+  - Its environment and what it reads are given to it where nobody else can see them. Its arguments
+    are not secret, on the host and inside.
+  - When it is ended at its deadline, or this module is ended meanwhile, nothing of it is left, no
+    snapshot of an image either. What was killed with the module ends a little after the deadline,
+    and its snapshot is removed by the next command in the same image.
 author:
   - nspawn.machined contributors (@nspawn-machined)
 extends_documentation_fragment:
@@ -91,6 +96,12 @@ options:
       - The seconds after which the command is killed.
     type: float
     default: 3600
+  max_output:
+    description:
+      - How much is kept of each of the command's streams, such as C(64M). The result says when
+        there was more.
+    type: bytes
+    default: 64M
 seealso:
   - module: nspawn.machined.machine_copy
   - module: ansible.builtin.command
@@ -138,7 +149,7 @@ rc:
   returned: when it was run
 stdout:
   description:
-    - What the command wrote to its standard output.
+    - What the command wrote to its standard output, as it is; what is not UTF-8 is replaced.
   type: str
   returned: when it was run
 stdout_lines:
@@ -149,7 +160,7 @@ stdout_lines:
   returned: when it was run
 stderr:
   description:
-    - What the command wrote to its standard error.
+    - What the command wrote to its standard error, as it is; what is not UTF-8 is replaced.
   type: str
   returned: when it was run
 stderr_lines:
@@ -158,6 +169,31 @@ stderr_lines:
   type: list
   elements: str
   returned: when it was run
+stdout_base64:
+  description:
+    - The bytes that it wrote to its standard output.
+  type: str
+  returned: when they are not UTF-8
+stderr_base64:
+  description:
+    - The bytes that it wrote to its standard error.
+  type: str
+  returned: when they are not UTF-8
+truncated:
+  description:
+    - Whether it wrote more than O(max_output), so that the end of a stream is missing here.
+  type: bool
+  returned: when it was run
+stdout_lost:
+  description:
+    - How many bytes of its standard output are missing.
+  type: int
+  returned: when there are any
+stderr_lost:
+  description:
+    - How many bytes of its standard error are missing.
+  type: int
+  returned: when there are any
 skipped:
   description:
     - Whether the command was left out, by O(creates), O(removes) or check mode.
@@ -183,6 +219,7 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
     "creates": {"type": "str", "no_log": False},
     "removes": {"type": "str", "no_log": False},
     "timeout": {"type": "float", "default": 3600},
+    "max_output": {"type": "bytes", "default": "64M"},
 }
 
 

@@ -18,6 +18,7 @@ from .._core import files as core_files
 from .._core import run
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
+from . import leader as leaders
 
 # --- wanted ---------------------------------------------------------------------------------
 
@@ -82,13 +83,11 @@ class Snapshot:
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
-    machine = machined.machines([wanted.machine]).get(wanted.machine)
-    if machine is None:
-        raise Failure(f"{wanted.machine} does not run; only a machine that runs can be bound into")
-    process = f"/proc/{machine.leader}"
+    with leaders.held(wanted.machine) as leader:
+        uid_map, mountinfo = leader.read("uid_map"), leader.read("mountinfo")
     return Snapshot(
-        private_users=is_mapped(core_files.read(f"{process}/uid_map") or ""),
-        inside=mounts(core_files.read(f"{process}/mountinfo") or ""),
+        private_users=is_mapped(uid_map),
+        inside=mounts(mountinfo),
         outside=mounts(core_files.read("/proc/self/mountinfo") or ""),
         source_exists=os.path.exists(wanted.source),
     )

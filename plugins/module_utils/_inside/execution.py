@@ -9,14 +9,16 @@ All for the module C(machine_exec). How a command is run is known to C(commands)
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import shlex
 import typing as t
 
 from .._core import masks
 from .._core.plan import Failure
+from .._core.printable import printable
 from .._core.run import Result
-from . import commands
+from . import commands, offline
 from .commands import Command
 
 # --- wanted ---------------------------------------------------------------------------------
@@ -51,18 +53,17 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
 
 
 def command_of(params: t.Mapping[str, t.Any]) -> Command:
-    stdin = params["stdin"]
-    if stdin is not None:
-        stdin = (stdin + ("\n" if params["stdin_add_newline"] else "")).encode(
-            "utf-8", "surrogateescape"
-        )
+    stdin = params["stdin"] or ""
+    if params["stdin"] is not None and params["stdin_add_newline"]:
+        stdin += "\n"
     return Command(
         argv=_argv(params),
         user=params["user"],
         environment={str(name): str(value) for name, value in params["environment"].items()},
         chdir=params["chdir"],
-        stdin=stdin,
+        stdin=stdin.encode("utf-8", "surrogateescape"),
         timeout=params["timeout"],
+        limit=params["max_output"],
     )
 
 
@@ -88,12 +89,13 @@ def reason_to_leave_it(wanted: Wanted) -> t.Optional[str]:
 
 
 def _exists(wanted: Wanted, path: str) -> bool:
-    return _run(wanted, Command(("test", "-e", path))).rc == 0
+    asked = Command(("test", "-e", path), timeout=wanted.command.timeout)
+    return _run(wanted, asked).rc == 0
 
 
 def _run(wanted: Wanted, command: Command) -> Result:
     if wanted.in_image:
-        return commands.run_in_image(wanted.place, command, ephemeral=wanted.ephemeral)
+        return offline.run(wanted.place, command, ephemeral=wanted.ephemeral)
     return commands.run(wanted.place, command)
 
 
@@ -116,10 +118,25 @@ def execute(wanted: Wanted, *, check_mode: bool) -> dict[str, t.Any]:
             "msg": "Not run: this is check mode.",
         }
     done = _run(wanted, wanted.command)
-    result.update(rc=done.rc, stdout=done.stdout, stderr=done.stderr, changed=not wanted.ephemeral)
+    result.update(rc=done.rc, **said(done), changed=not wanted.ephemeral)
     if done.rc != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or "nothing")[-2000:]
+        last = (result["stderr"].strip() or result["stdout"].strip() or "nothing")[-2000:]
         raise Failure(
-            f"{wanted.place}: {wanted.command.argv[0]} exited with {done.rc}: {said}", **result
+            f"{wanted.place}: {printable(wanted.command.argv[0])} exited with {done.rc}: "
+            f"{printable(last, lines=True)}",
+            **result,
         )
     return result
+
+
+def said(done: Result) -> dict[str, t.Any]:
+    """Both streams as text, as bytes as well where they are none, and what is missing of them."""
+    told: dict[str, t.Any] = {"truncated": bool(done.lost)}
+    for name, text in (("stdout", done.stdout), ("stderr", done.stderr)):
+        data = text.encode("utf-8", "surrogateescape")
+        told[name] = data.decode("utf-8", "replace")
+        if data != told[name].encode():
+            told[f"{name}_base64"] = base64.b64encode(data).decode()
+        if name in done.lost:
+            told[f"{name}_lost"] = done.lost[name]
+    return told

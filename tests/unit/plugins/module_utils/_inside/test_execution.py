@@ -8,13 +8,15 @@ import typing as t
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._core.run import Result
 from ansible_collections.nspawn.machined.plugins.module_utils._inside import execution
 
 
 def wanted(**given: t.Any) -> execution.Wanted:
     nothing = dict.fromkeys(("image", "argv", "cmd", "stdin", "chdir", "creates", "removes"))
     usual = {"machine": "web", "ephemeral": False, "stdin_add_newline": True, "user": "root"}
-    return execution.wanted_of({**nothing, **usual, "environment": {}, "timeout": 60, **given})
+    limits = {"timeout": 60, "max_output": 1000}
+    return execution.wanted_of({**nothing, **usual, **limits, "environment": {}, **given})
 
 
 def test_a_command_in_one_line_is_taken_apart_but_nothing_in_it_is_expanded() -> None:
@@ -43,3 +45,21 @@ def test_the_place_is_the_machine_or_the_image() -> None:
 def test_a_machine_that_runs_has_no_snapshot_to_throw_away() -> None:
     with pytest.raises(Failure, match="is for an image"):
         wanted(argv=["true"], ephemeral=True)
+
+
+def test_text_is_told_as_text_alone() -> None:
+    said = execution.said(Result(("a",), 0, "ünï\n", ""))
+    assert said == {"stdout": "ünï\n", "stderr": "", "truncated": False}
+
+
+def test_bytes_that_are_no_text_are_told_as_bytes_as_well() -> None:
+    said = execution.said(Result(("a",), 0, "\udcff\udcfeok", "plain"))
+    assert said["stdout"] == "\ufffd\ufffdok"
+    assert said["stdout_base64"] == "//5vaw=="
+    assert "stderr_base64" not in said
+
+
+def test_what_is_missing_is_told_of_each_stream() -> None:
+    said = execution.said(Result(("a",), 0, "x", "", lost={"stdout": 5}))
+    assert (said["truncated"], said["stdout_lost"]) == (True, 5)
+    assert "stderr_lost" not in said
