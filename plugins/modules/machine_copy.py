@@ -12,7 +12,13 @@ description:
   - Copies between the host and a machine that runs, unless the destination is the same already, by
     its contents and its mode.
   - A copy takes its place at once. Nobody sees half of it, and one that is cut off changes nothing.
-  - In the machine, what is copied belongs to its root. A D-Bus and C(sha256sum) are needed inside.
+  - Into a machine, its own programs write what comes, as its root, to whom it belongs then. They
+    have to be there - a D-Bus, a shell, C(sha256sum) and the other coreutils, and for a directory
+    GNU C(find) and C(tar).
+  - Out of a machine come the contents of files and directories, and nothing that gives anybody
+    rights. They belong to who runs the module. A link is never followed; a setuid bit, an ACL, a
+    capability, a device never arrives. Nothing has to be there, and a machine that hangs is no
+    hindrance.
 author:
   - nspawn.machined contributors (@nspawn-machined)
 extends_documentation_fragment:
@@ -48,13 +54,38 @@ options:
     default: to
   mode:
     description:
-      - The mode of the file, as octal digits in quotes. When left out, that of the source.
+      - The mode of the file, as octal digits in quotes. When left out, that of the source; out of
+        a machine without setuid, setgid and sticky.
     type: str
   force:
     description:
       - Whether a file that differs is replaced. A directory that is there never is.
     type: bool
     default: true
+  links:
+    description:
+      - What becomes of symbolic links in a directory that comes out of a machine. Left out, or kept
+        as links, those which lead to something in the directory itself. Others are left out either
+        way. A warning names what is left out.
+      - Into a machine they are kept as links.
+    type: str
+    choices: [skip, keep]
+    default: skip
+  max_size:
+    description:
+      - How many bytes there may be altogether, such as C(10G). With more nothing is copied.
+    type: bytes
+    default: 10G
+  max_files:
+    description:
+      - How many files and directories there may be. With more nothing is copied.
+    type: int
+    default: 100000
+  timeout:
+    description:
+      - The seconds after which the look at one end, or the copy, is given up.
+    type: float
+    default: 3600
 seealso:
   - module: nspawn.machined.machine_exec
   - module: nspawn.machined.machine_bind
@@ -89,6 +120,13 @@ dest:
     - The path of the copy.
   type: str
   returned: always
+left_out:
+  description:
+    - What does not come along out of a machine, and why - the first twenty.
+  type: list
+  elements: str
+  returned: always
+  sample: ["db:/srv/data/link: a symbolic link"]
 """
 
 import typing as t
@@ -105,6 +143,10 @@ def main() -> t.NoReturn:
             "direction": {"type": "str", "choices": ["to", "from"], "default": "to"},
             "mode": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": True},
+            "links": {"type": "str", "choices": ["skip", "keep"], "default": "skip"},
+            "max_size": {"type": "bytes", "default": "10G", "no_log": False},
+            "max_files": {"type": "int", "default": 100000},
+            "timeout": {"type": "float", "default": 3600},
         },
         supports_check_mode=True,
     )

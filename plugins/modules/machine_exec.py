@@ -219,7 +219,7 @@ ARGUMENTS: t.Mapping[str, t.Any] = {
     "creates": {"type": "str", "no_log": False},
     "removes": {"type": "str", "no_log": False},
     "timeout": {"type": "float", "default": 3600},
-    "max_output": {"type": "bytes", "default": "64M"},
+    "max_output": {"type": "bytes", "default": "64M", "no_log": False},
 }
 
 

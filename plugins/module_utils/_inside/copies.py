@@ -4,26 +4,27 @@
 
 """Copies between a host and a machine that runs: wanted, seen, plan, act.
 
-Private to the collection; all for the module C(machine_copy).
-
-Through machined, which enters the machine to open its files. The way through /proc would follow
-the machine's links on the host, and under private users leave files that belong to nobody.
+Private to the collection; all for the module C(machine_copy). Into a machine its own programs
+write (C(into)); out of it nothing is taken but contents (C(takeout)).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import typing as t
 
-from .._core import run
+from .._core import locks, takeout
 from .._core.plan import Failure, Plan, Step, Verbs
+from .._core.printable import printable
+from .._core.walk import Limits, TooMuch
 from .._systemd import machined
-from . import commands
+from . import commands, into
+from . import leader as leaders
+from .into import Look
 
-TEMPORARY_SUFFIX = ".nspawn-machined-new"
-COPY_TIMEOUT = 3600
+# What nobody shall become or keep by a file that came out of a machine.
+_POWERS = 0o7000
 
 
 # --- wanted ---------------------------------------------------------------------------------
@@ -40,6 +41,26 @@ class Wanted:
     mode: t.Optional[str] = None
     """In octal digits; nothing to keep the source's."""
     force: bool = True
+    links: bool = False
+    """Out of a machine: whether links come along as what they are."""
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    timeout: float = 3600
+
+    @property
+    def rules(self) -> takeout.Rules:
+        return takeout.Rules(
+            links=self.links,
+            limits=self.limits,
+            mode=int(self.mode, 8) if self.mode else None,
+            deadline=self.timeout,
+        )
+
+    @property
+    def thing(self) -> locks.Thing:
+        """What nobody else may work on meanwhile."""
+        if self.to_machine:
+            return locks.Thing("file", f"{self.machine}:{self.destination}")
+        return locks.file(self.destination)
 
 
 def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
@@ -51,6 +72,9 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
             to_machine=params["direction"] == "to",
             mode=params["mode"],
             force=params["force"],
+            links=params["links"] == "keep",
+            limits=Limits(size=params["max_size"], count=params["max_files"]),
+            timeout=params["timeout"],
         )
     )
 
@@ -61,88 +85,74 @@ def check(wanted: Wanted) -> Wanted:
     for word, path in (("src", wanted.source), ("dest", wanted.destination)):
         if not path.startswith("/") or "\0" in path:
             raise Failure(f"{word}: {path!r}: expected an absolute path")
-    mode = wanted.mode
-    if mode is not None and not _is_mode(mode):
-        raise Failure(f"mode: {mode!r}: expected octal digits such as '0644', in quotes")
+    for word, number in (("max_size", wanted.limits.size), ("max_files", wanted.limits.count)):
+        if number < 1:
+            raise Failure(f"{word}: {number}: expected a number above 0")
+    commands.check_timeout(wanted.timeout)
     destination = wanted.destination
     if destination.endswith("/"):
         destination += os.path.basename(wanted.source.rstrip("/"))
     destination = os.path.normpath(destination)
     if destination == "/":
         raise Failure("dest: '/': expected a file or a directory below it")
-    return dataclasses.replace(
-        wanted, destination=destination, mode=_shortest(mode) if mode else None
-    )
+    return dataclasses.replace(wanted, destination=destination, mode=_checked_mode(wanted))
 
 
-def _is_mode(mode: str) -> bool:
-    return 3 <= len(mode) <= 5 and set(mode) <= set("01234567") and int(mode, 8) <= 0o7777
-
-
-def _shortest(mode: str) -> str:
+def _checked_mode(wanted: Wanted) -> t.Optional[str]:
     """As stat prints it."""
+    mode = wanted.mode
+    if mode is None:
+        return None
+    if not 3 <= len(mode) <= 5 or set(mode) - set("01234567") or int(mode, 8) > 0o7777:
+        raise Failure(f"mode: {mode!r}: expected octal digits such as '0644', in quotes")
+    if not wanted.to_machine and int(mode, 8) & _POWERS:
+        raise Failure(
+            f"mode: {mode!r}: what comes out of a machine gives nobody somebody else's rights; "
+            "expected three digits"
+        )
     return f"{int(mode, 8):o}"
 
 
 # --- seen -----------------------------------------------------------------------------------
 
-# Says what lies at a path, in the same words on the host and in the machine: kind, mode, digest.
-_LOOK = """
-export LC_ALL=C
-if [ -d "$1" ]; then
-    echo "directory $(stat -L -c %a -- "$1")"
-    cd -- "$1" && find . -mindepth 1 -printf '%y %m %P -> %l\\n' | sort \\
-        && find . -type f -exec sha256sum -b -- {} + | sort
-elif [ -f "$1" ]; then
-    echo "file $(stat -L -c %a -- "$1")" && sha256sum -b < "$1"
-elif [ -e "$1" ] || [ -L "$1" ]; then
-    echo "other 0"
-else
-    echo "nothing 0"
-fi
-"""
-
 
 @dataclasses.dataclass(frozen=True)
-class Look:
-    """What lies at a path."""
-
-    kind: str
-    mode: str = ""
-    contents: str = ""
-
-
-class Snapshot(t.NamedTuple):
+class Snapshot:
     """Both ends of a copy."""
 
     source: Look
     destination: Look
+    left_out: int = 0
+    told: tuple[str, ...] = ()
+    """What would not come along, and why; not all of it when it is much."""
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
-    inside = _look_inside(
-        wanted.machine, wanted.destination if wanted.to_machine else wanted.source
+    if wanted.to_machine:
+        return Snapshot(
+            into.look(wanted.source, wanted.limits, wanted.timeout),
+            into.look_inside(wanted.machine, wanted.destination, wanted.timeout),
+        )
+    with leaders.root(wanted.machine, deadline=wanted.timeout) as root:
+        summary = takeout.summary(root, wanted.source, wanted.rules)
+    taken = summary.taken if summary else takeout.Taken()
+    return Snapshot(
+        _look_of(summary), _present(wanted.destination, wanted.rules), taken.left_out, taken.told
     )
-    outside = _look_outside(wanted.source if wanted.to_machine else wanted.destination)
-    return Snapshot(outside, inside) if wanted.to_machine else Snapshot(inside, outside)
 
 
-def _look_inside(machine: str, path: str) -> Look:
-    result = commands.run(machine, commands.Command(("sh", "-c", _LOOK, "sh", path)))
-    return look_of(result, f"{machine}:{path}")
+def _look_of(summary: t.Optional[takeout.Summary]) -> Look:
+    if summary is None:
+        return Look("nothing")
+    return Look(summary.kind.value, f"{summary.mode:o}", summary.digest)
 
 
-def _look_outside(path: str) -> Look:
-    result = run.run(["sh", "-c", _LOOK, "sh", path], check=False, timeout=COPY_TIMEOUT)
-    return look_of(result, path)
-
-
-def look_of(result: run.Result, path: str) -> Look:
-    first, _newline, rest = result.stdout.partition("\n")
-    kind, _space, mode = first.partition(" ")
-    if result.rc != 0 or kind not in ("directory", "file", "other", "nothing"):
-        raise Failure(f"{path} cannot be read: {result.stderr.strip() or first}")
-    return Look(kind, mode, rest)
+def _present(destination: str, rules: takeout.Rules) -> Look:
+    try:
+        return _look_of(takeout.present(destination, rules))
+    except TooMuch:
+        # More than would be copied cannot be the same.
+        return Look("directory" if os.path.isdir(destination) else "file", digest="too much")
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -150,7 +160,7 @@ def look_of(result: run.Result, path: str) -> Look:
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     """At most one step: the copy takes its place at once, or not at all."""
-    source, destination = seen
+    source, destination = seen.source, seen.destination
     here = f"{wanted.machine}:" if wanted.to_machine else ""
     there = "" if wanted.to_machine else f"{wanted.machine}:"
     if source.kind not in ("file", "directory"):
@@ -167,10 +177,10 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     if destination.kind != "nothing":
         if not wanted.force:
             return ()
-        if "directory" in (source.kind, destination.kind) or destination.kind == "other":
+        if (source.kind, destination.kind) != ("file", "file"):
             raise Failure(
-                f"dest: {subject}: there is a {destination.kind} already, which is not the same; "
-                "only a file is replaced, by a file. Remove it first"
+                f"dest: {subject}: there is a {_WORDS[destination.kind]} already, which is not the "
+                "same; only a file is replaced, by a file. Remove it first"
             )
     return (
         Step(
@@ -183,65 +193,51 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
     )
 
 
+_WORDS: t.Mapping[str, str] = {
+    "file": "file",
+    "directory": "directory",
+    "link": "symbolic link",
+    "other": "thing that is neither file nor directory",
+}
+
+
 def _shown(look: Look) -> dict[str, t.Any]:
     if look.kind == "nothing":
         return {"kind": None}
     shown: dict[str, t.Any] = {"kind": look.kind, "mode": look.mode}
     if look.kind == "file":
-        shown["sha256"] = look.contents.split(" ", 1)[0]
+        shown["sha256"] = look.digest
     return shown
+
+
+def warnings(seen: Snapshot, wanted: Wanted) -> list[str]:
+    """What the user has to know of a copy that is not all of it."""
+    if not seen.left_out:
+        return []
+    more = seen.left_out - len(seen.told)
+    rest = f", and {more} more" if more else ""
+    source = f"{wanted.machine}:{printable(wanted.source)}"
+    told = "; ".join(seen.told)
+    return [f"{source}: {seen.left_out} of what is in it is not taken along: {told}{rest}"]
 
 
 # --- act ------------------------------------------------------------------------------------
 
-_REPLACE = 'if [ -n "$3" ]; then chmod "$3" -- "$1"; fi && mv -fT -- "$1" "$2"'
-
 
 def _copy(step: Step) -> None:
     wanted: Wanted = step.arguments["wanted"]
-    (_copy_to if wanted.to_machine else _copy_from)(wanted, step.arguments["mode"])
-
-
-def _beside(path: str) -> str:
-    """A temporary name in the same directory, always the same for the same path."""
-    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{TEMPORARY_SUFFIX}")
-
-
-def _copy_to(wanted: Wanted, mode: str) -> None:
-    temporary = _beside(wanted.destination)
-    # machined refuses to replace anything before systemd 254.
-    _inside_or_fail(wanted, "rm", "-rf", "--", temporary)
-    _machinectl("copy-to", wanted.machine, wanted.source, temporary)
-    _inside_or_fail(wanted, "sh", "-c", _REPLACE, "sh", temporary, wanted.destination, mode)
-
-
-def _inside_or_fail(wanted: Wanted, *argv: str) -> None:
-    result = commands.run(wanted.machine, commands.Command(argv))
-    if result.rc != 0:
-        raise Failure(f"{wanted.machine}: {wanted.destination}: {result.stderr.strip()}")
-
-
-def _copy_from(wanted: Wanted, mode: str) -> None:
-    temporary = _beside(wanted.destination)
-    _remove(temporary)
-    try:
-        _machinectl("copy-from", wanted.machine, wanted.source, temporary)
-        if mode:
-            os.chmod(temporary, int(mode, 8))
-        os.rename(temporary, wanted.destination)
-    finally:
-        _remove(temporary)
-
-
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-
-
-def _machinectl(verb: str, *words: str) -> None:
-    run.run(["machinectl", verb, "--", *words], timeout=COPY_TIMEOUT)
+    if wanted.to_machine:
+        into.put(
+            wanted.machine,
+            wanted.source,
+            wanted.destination,
+            step.arguments["mode"],
+            wanted.limits,
+            wanted.timeout,
+        )
+        return
+    with leaders.root(wanted.machine, deadline=wanted.timeout) as root:
+        takeout.copy(root, wanted.source, wanted.destination, wanted.rules, replace=wanted.force)
 
 
 VERBS: Verbs = {"copy": _copy}

@@ -9,8 +9,10 @@ Private to the collection.
 
 from __future__ import annotations
 
+import signal
 import typing as t
 
+from .._core import locks
 from .._core import module as core_module
 from . import binds, copies, execution
 
@@ -21,6 +23,7 @@ def execute(module: Module) -> t.NoReturn:
     """The module C(machine_exec)."""
 
     def body() -> dict[str, t.Any]:
+        _leave_in_order()
         wanted = execution.wanted_of(module.params)
         return execution.execute(wanted, check_mode=module.check_mode)
 
@@ -31,10 +34,15 @@ def copy(module: Module) -> t.NoReturn:
     """The module C(machine_copy)."""
 
     def body() -> dict[str, t.Any]:
+        _leave_in_order()
         wanted = copies.wanted_of(module.params)
-        plan = copies.plan(copies.snapshot(wanted), wanted)
-        result = core_module.converge(module, plan, copies.VERBS)
-        return {**result, "dest": wanted.destination}
+        with locks.held([wanted.thing], "machine_copy", waiting=module.warn):
+            seen = copies.snapshot(wanted)
+            for warning in copies.warnings(seen, wanted):
+                module.warn(warning)
+            plan = copies.plan(seen, wanted)
+            result = core_module.converge(module, plan, copies.VERBS)
+        return {**result, "dest": wanted.destination, "left_out": list(seen.told)}
 
     core_module.run(module, body)
 
@@ -48,3 +56,13 @@ def bind(module: Module) -> t.NoReturn:
         return core_module.converge(module, plan, binds.VERBS)
 
     core_module.run(module, body)
+
+
+def _leave_in_order() -> None:
+    """End what was started, and take away what was made, when somebody ends us."""
+
+    def leave(number: int, _frame: object) -> t.NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)

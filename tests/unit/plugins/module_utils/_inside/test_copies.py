@@ -4,28 +4,24 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 import typing as t
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
-from ansible_collections.nspawn.machined.plugins.module_utils._inside import copies
+from ansible_collections.nspawn.machined.plugins.module_utils._core.walk import Limits
 from ansible_collections.nspawn.machined.plugins.module_utils._inside.copies import (
-    Look,
     Snapshot,
     Wanted,
     check,
     plan,
+    warnings,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._inside.into import Look
 
-FILE = Look("file", "640", "abc *-\n")
-TREE = Look("directory", "755", "f 644 ./one -> \n")
-NOTHING = Look("nothing", "0")
+FILE = Look("file", "640", "abc")
+TREE = Look("directory", "755", "def")
+NOTHING = Look("nothing")
 COPY = Wanted("web", "/srv/a", "/etc/a")
 
 
@@ -43,6 +39,10 @@ def test_a_destination_with_a_slash_at_its_end_is_a_directory() -> None:
         ({"mode": "u+x"}, "expected octal digits"),
         ({"mode": "99"}, "expected octal digits"),
         ({"mode": "17777"}, "expected octal digits"),
+        ({"limits": Limits(size=0)}, "max_size: 0: expected a number above 0"),
+        ({"limits": Limits(count=-1)}, "max_files: -1: expected a number above 0"),
+        ({"timeout": 0.0}, "too short"),
+        ({"timeout": float("inf")}, "no time to wait"),
     ],
 )
 def test_what_names_no_place_is_refused(change: dict[str, t.Any], message: str) -> None:
@@ -67,13 +67,14 @@ def test_another_mode_is_reason_enough_for_a_copy() -> None:
 
 
 def test_a_file_that_differs_is_left_alone_without_force() -> None:
-    other = dataclasses.replace(FILE, contents="def *-\n")
+    other = dataclasses.replace(FILE, digest="def")
     assert plan(Snapshot(FILE, other), dataclasses.replace(COPY, force=False)) == ()
     assert len(plan(Snapshot(FILE, other), COPY)) == 1
 
 
 @pytest.mark.parametrize(
-    ("source", "there"), [(TREE, FILE), (FILE, TREE), (FILE, Look("other", "0"))]
+    ("source", "there"),
+    [(TREE, FILE), (FILE, TREE), (FILE, Look("other")), (FILE, Look("link", "777"))],
 )
 def test_only_a_file_is_replaced_and_only_by_a_file(source: Look, there: Look) -> None:
     with pytest.raises(Failure, match="Remove it first"):
@@ -90,23 +91,21 @@ def test_nothing_cannot_be_copied() -> None:
         plan(Snapshot(NOTHING, NOTHING), COPY)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.binary(max_size=50), st.binary(max_size=50))
-def test_two_files_look_the_same_only_when_they_are(one: bytes, other: bytes) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        looks = []
-        for name, contents in (("-a b", one), ("c\n$d", other)):
-            path = os.path.join(directory, name)
-            Path(path).write_bytes(contents)
-            looks.append(copies._look_outside(path))
-    assert (looks[0] == looks[1]) == (one == other)
+@pytest.mark.parametrize("mode", ["4755", "2755", "1777"])
+def test_what_comes_out_of_a_machine_gives_nobody_rights(mode: str) -> None:
+    with pytest.raises(Failure, match="expected three digits"):
+        check(dataclasses.replace(COPY, mode=mode, to_machine=False))
+    assert check(dataclasses.replace(COPY, mode=mode)).mode == mode
 
 
-def test_each_kind_of_thing_is_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "file").touch(mode=0o640)
-    (tmp_path / "hanging").symlink_to("nowhere")
-    kinds = {
-        name: copies._look_outside(str(tmp_path / name)).kind
-        for name in ("file", "none", "hanging", ".")
-    }
-    assert kinds == {"file": "file", "none": "nothing", "hanging": "other", ".": "directory"}
+def test_a_link_is_nothing_that_can_be_copied() -> None:
+    with pytest.raises(Failure, match="found neither"):
+        plan(Snapshot(Look("link", "777"), NOTHING), dataclasses.replace(COPY, to_machine=False))
+
+
+def test_what_is_left_out_is_told_and_how_much_more_there_is() -> None:
+    seen = Snapshot(TREE, NOTHING, left_out=3, told=("web:/srv/a/x: a FIFO",))
+    assert warnings(seen, COPY) == [
+        "web:/srv/a: 3 of what is in it is not taken along: web:/srv/a/x: a FIFO, and 2 more"
+    ]
+    assert warnings(Snapshot(TREE, NOTHING), COPY) == []
