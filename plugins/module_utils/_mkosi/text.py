@@ -36,13 +36,13 @@ def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, lis
         line = line.strip()
         if line.startswith("["):
             if not line.endswith("]") or not line[1:-1].strip():
-                raise Failure(f"{what}, line {number}: {line!r} is no section; expected [Section]")
+                raise Failure(f"{what}, line {number}: it is no section; expected [Section]")
             keys, lines = config.setdefault(line[1:-1].strip(), {}), None
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         if keys is None or not equals or not name:
             where = "before the first section" if keys is None else "without a '='"
-            raise Failure(f"{what}, line {number}: {line!r} stands {where}; expected Key=value")
+            raise Failure(f"{what}, line {number}: it stands {where}; expected Key=value")
         lines = keys.setdefault(name, [])
         lines.append(value)
     return config
@@ -81,7 +81,8 @@ def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, 
             continue
         if not isinstance(keys, t.Mapping):
             raise Failure(
-                f"{what}: section {section!r} is {keys!r}; expected its settings, {{Key: value}}"
+                f"{what}: section {section!r} is {type(keys).__name__}; expected its settings,"
+                " {Key: value}"
             )
         for name, value in keys.items():
             if value is not None:
@@ -104,7 +105,9 @@ def _lines_of(value: t.Any, what: str) -> Values:
         )
     if isinstance(value, (list, tuple)):
         return tuple(line for one in value for line in _lines_of(one, what))
-    raise Failure(f"{what} is {value!r}; expected a string, number, boolean, list or dictionary")
+    raise Failure(
+        f"{what} is {type(value).__name__}; expected a string, number, boolean, list or dictionary"
+    )
 
 
 def checked(line: str, what: str) -> str:

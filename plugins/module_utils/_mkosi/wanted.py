@@ -134,7 +134,7 @@ def _script(name: str, value: t.Any) -> mkosi_files.Script:
     text, rest = _content(f"scripts: {name}", value, ("chroot",))
     chroot = rest.get("chroot")
     if chroot not in (None, True, False):
-        raise Failure(f"scripts: {name}: chroot is {chroot!r}; expected true or false")
+        raise Failure(f"scripts: {name}: chroot is something else; expected true or false")
     return mkosi_files.Script(text, chroot)
 
 
@@ -163,7 +163,7 @@ def _content(what: str, value: t.Any, others: t.Sequence[str]) -> tuple[str, t.M
             raise Failure(f"{what}: this host has no file {value['src']}")
         return text, value
     if not isinstance(value["content"], str):
-        raise Failure(f"{what}: the content is {value['content']!r}; expected a text")
+        raise Failure(f"{what}: the content is {type(value['content']).__name__}; expected a text")
     text = value["content"]
     return text if text.endswith("\n") else f"{text}\n", value
 
@@ -176,5 +176,5 @@ def _mode(what: str, mode: t.Any) -> int:
     except ValueError:
         number = -1
     if not 0 <= number <= 0o7777:
-        raise Failure(f"{what}: mode is {mode!r}; expected octal digits in quotes, such as '0644'")
+        raise Failure(f"{what}: the mode is none; expected octal digits in quotes, such as '0644'")
     return number

@@ -105,6 +105,9 @@ PUBLIC: dict[str, str] = {
 }
 # What cannot be helped, or is another's: where it may be found, and why.
 EXCEPTIONS: dict[tuple[str, str], dict[str, str]] = {
+    ("drop_in", "settings"): {
+        "files": "networkd and resolved are ordinary users, and have to read it"
+    },
     ("machine_exec", "argv"): {"ps": "the arguments of a process are open to everybody"},
     ("machine_exec", "cmd"): {"ps": "the arguments of a process are open to everybody"},
     ("unit_override", "settings"): {
