@@ -24,6 +24,9 @@ description:
     A setting or section that this version would not understand is an error, because mkosi ignores
     unknown sections without a word.
   - Works with mkosi 14 and with mkosi 19 and later. It is tested with 14, 25 and 27.
+  - Needs root, and trusts the directory of the configuration as far as whoever builds can be
+    trusted - mkosi runs scripts that lie there, some of them when it is only asked, and so in check
+    mode as well. They run as O(user), or as root where nobody but root can change them.
   - mkosi 14 builds nothing incrementally here, because it does not see when the packages that it
     kept no longer are those that are wanted. Downloaded packages are kept.
 author:
@@ -43,7 +46,9 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Passwords, and scripts with passwords in them, are not shown.
+      - Of scripts and files in trees only that they change, and with which mode; of the
+        configuration no passwords, and no values of C(Environment=), C(Credentials=) and
+        C(KernelCommandLine=).
   idempotent:
     support: full
     details:
@@ -51,7 +56,13 @@ attributes:
 options:
   directory: &directory
     description:
-      - The directory of the configuration, as C(mkosi --directory). It is made when it is missing.
+      - The directory of the configuration, as C(mkosi --directory). It is made when it is missing,
+        for who builds alone (mode 0700).
+      - Without O(user), root alone must be able to change it, what stands in it for mkosi, and the
+        way there. A directory that belongs to somebody else, or that others can write to, is
+        refused, because what they put there would run as root.
+      - Links within it are followed when they are read, and refused where something is to be
+        written or removed.
       - Use one directory for each image. Either this or O(builds) is needed.
     type: path
   config: &config
@@ -59,7 +70,8 @@ options:
       - The configuration, section by section as C(mkosi(1)) spells it. A value is a string, a
         number, a boolean, a list or, for settings such as C(Environment=), a dictionary.
       - It may as well be the text of a whole C(mkosi.conf) or C(mkosi.default).
-      - It becomes C(mkosi.conf) in O(directory), which is then exactly that.
+      - It becomes C(mkosi.conf) in O(directory), which is then exactly that, and which only who
+        builds can read.
       - Without it, a C(mkosi.conf) that is in the directory already is used as it is; a lone
         C(mkosi.default) is translated into a C(mkosi.conf).
       - A root password in it is taken out and written to C(mkosi.rootpw), which only the builder
@@ -148,6 +160,7 @@ options:
     description:
       - Files that are put into the image after its packages, by their paths as in
         O(sandbox_files).
+      - Each has the same mode on the host, below O(directory), and in the image.
     type: dict
     default: {}
   repart: &repart
@@ -209,6 +222,12 @@ options:
     description:
       - The user who runs mkosi, root if not given. The user needs entries in C(/etc/subuid) and
         C(/etc/subgid).
+      - Whatever is done in O(directory) is then done as this user and never as root - reading,
+        writing, running and removing. O(directory) and C(OutputDirectory=) belong to the user; they
+        are made so when they are missing.
+      - For O(import_as) root takes a file over that the user has built, after it is open and only
+        if it is one. C(Format=directory) cannot be taken over.
+      - With O(state=absent) it need not be given. It is done as whoever O(directory) belongs to.
       - mkosi 14 can only build as root.
     type: str
   timeout: &timeout

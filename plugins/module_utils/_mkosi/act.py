@@ -10,106 +10,131 @@ Private to the collection.
 from __future__ import annotations
 
 import dataclasses
-import glob
 import os
+import threading
+import typing as t
 
-from .._core import files as core_files
 from .._core.plan import Step, Verbs
 from .._images import act as images_act
 from .._images import formats
 from . import build as mkosi_build
+from . import clearing, ground, harvest, within
 from . import files as mkosi_files
 from . import record as mkosi_record
+from .builder import Builder
 from .record import Record
 from .seen import Snapshot
 from .wanted import Request
 
-
-def _write(step: Step) -> None:
-    file: mkosi_files.File = step.arguments["file"]
-    core_files.write(step.subject, file.text, mode=file.mode)
-    if step.arguments["owner"]:
-        os.chown(step.subject, step.arguments["owner"], -1)
+Builders = t.Mapping[str, Builder]
+"""Who builds, by directory."""
 
 
-def _remove(step: Step) -> None:
-    core_files.remove(step.subject)
-    directory = os.path.dirname(step.subject)
-    while os.path.basename(directory).startswith("mkosi.") or "/mkosi." in directory:
-        core_files.remove_empty_directory(directory)
-        if os.path.isdir(directory):
-            break
-        directory = os.path.dirname(directory)
+class _Acts:
+    """What steps do, each as who builds in its directory."""
 
+    def __init__(self, builders: Builders) -> None:
+        self._builders = builders
+        self._making = threading.Lock()
 
-def _run_build(step: Step) -> None:
-    build: mkosi_build.Build = step.arguments["build"]
-    products = mkosi_build.run(build)
-    record: Record = step.arguments["record"]
-    kept = tuple(products) if build.destination else ()
-    for path in set(record.outputs) - set(kept):
-        mkosi_build.remove(path)
-    mkosi_record.write(dataclasses.replace(record, outputs=kept))
-    if build.destination:
-        mkosi_build.sweep(build.directory, build.stage)
+    def verbs(self) -> Verbs:
+        return {
+            **images_act.VERBS,
+            "write": self._write,
+            "remove": self._remove,
+            "clear leftovers of build": self._sweep,
+            "build": self._build,
+            "clean": self._clean,
+            "remove output": self._remove_output,
+            "forget": self._forget,
+            "import image": self._import,
+            "replace image": self._import,
+        }
 
+    def _builder(self, step: Step) -> Builder:
+        return self._builders[step.arguments["directory"]]
 
-def _import(step: Step) -> None:
-    """Hand what was built to the images' room, and clear the stage."""
-    build: mkosi_build.Build = step.arguments["build"]
-    products = (
-        mkosi_record.read(build.directory).outputs
-        if build.destination
-        else mkosi_build.products(build)
-    )
-    try:
-        path = mkosi_build.image_in(products, build.output)
-        arguments = dict(step.arguments)
-        arguments["source"] = dataclasses.replace(
-            arguments["source"],
-            file=path,
-            compression=formats.by_name(path)[1],
-            size=None if os.path.isdir(path) else os.path.getsize(path),
+    def _make(self, directory: str, builder: Builder) -> None:
+        # Several files of it may be written side by side.
+        with self._making:
+            ground.make(directory, builder)
+
+    def _write(self, step: Step) -> None:
+        a, builder = step.arguments, self._builder(step)
+        file: mkosi_files.File = a["file"]
+        self._make(a["directory"], builder)
+        builder.call(
+            within.write, a["directory"], builder.account.uid, a["path"], file.text, file.mode
         )
-        images_act.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
-    finally:
-        if not build.destination:
-            mkosi_build.sweep(build.directory, build.stage)
+
+    def _remove(self, step: Step) -> None:
+        a, builder = step.arguments, self._builder(step)
+        builder.call(within.remove, a["directory"], builder.account.uid, a["path"])
+
+    def _sweep(self, step: Step) -> None:
+        a = step.arguments
+        mkosi_build.sweep(a["directory"], a["stage"], self._builder(step))
+
+    def _build(self, step: Step) -> None:
+        build: mkosi_build.Build = step.arguments["build"]
+        builder = self._builder(step)
+        self._make(build.directory, builder)
+        products = mkosi_build.run(build, builder)
+        record: Record = step.arguments["record"]
+        kept = tuple(products) if build.destination else ()
+        self._clear(builder, sorted(set(record.outputs) - set(kept)))
+        mkosi_record.write(dataclasses.replace(record, outputs=kept))
+        if build.destination:
+            mkosi_build.sweep(build.directory, build.stage, builder)
+
+    def _import(self, step: Step) -> None:
+        """Hand what was built to the images' room, and clear the stage."""
+        build: mkosi_build.Build = step.arguments["build"]
+        builder = self._builder(step)
+        products = (
+            mkosi_record.read(build.directory).outputs
+            if build.destination
+            else mkosi_build.products(build, builder)
+        )
+        try:
+            path = mkosi_build.image_in(products, build.output)
+            with harvest.taken_over(path, builder) as (file, size):
+                source = dataclasses.replace(
+                    step.arguments["source"],
+                    file=file,
+                    compression=formats.by_name(path)[1],
+                    size=size,
+                )
+                arguments = {**step.arguments, "source": source}
+                images_act.VERBS[step.verb](dataclasses.replace(step, arguments=arguments))
+        finally:
+            if not build.destination:
+                mkosi_build.sweep(build.directory, build.stage, builder)
+
+    def _clean(self, step: Step) -> None:
+        a, builder = step.arguments, self._builder(step)
+        mkosi_build.clean(a["build"], a["levels"], builder)
+        outputs = mkosi_record.read(step.subject).outputs
+        self._clear(builder, outputs, a["packages"])
+        mkosi_record.write(a["record"])
+
+    def _remove_output(self, step: Step) -> None:
+        self._clear(self._builder(step), [step.subject])
+
+    @staticmethod
+    def _clear(builder: Builder, paths: t.Sequence[str], patterns: t.Sequence[str] = ()) -> None:
+        builder.call(clearing.remove_outputs, paths, patterns, patience=clearing.TIMEOUT)
+
+    def _forget(self, step: Step) -> None:
+        builder, outputs = self._builder(step), mkosi_record.read(step.subject).outputs
+        emptied = [os.path.dirname(one) for one in outputs if one.startswith(f"{step.subject}/")]
+        builder.call(clearing.remove_empty_directories, emptied)
+        ground.remove_empty(step.subject, builder)
+        mkosi_record.forget(step.subject)
 
 
-def _clean(step: Step) -> None:
-    mkosi_build.clean(step.arguments["build"], step.arguments["levels"])
-    for pattern in step.arguments["packages"]:
-        for path in glob.glob(pattern):
-            mkosi_build.remove(path)
-    for path in mkosi_record.read(step.subject).outputs:
-        mkosi_build.remove(path)
-    mkosi_record.write(step.arguments["record"])
-
-
-def _forget(step: Step) -> None:
-    for output in mkosi_record.read(step.subject).outputs:
-        if output.startswith(f"{step.subject}/"):
-            core_files.remove_empty_directory(os.path.dirname(output))
-    core_files.remove_empty_directory(step.subject)
-    mkosi_record.forget(step.subject)
-
-
-def verbs() -> Verbs:
-    return {
-        **images_act.VERBS,
-        "write": _write,
-        "remove": _remove,
-        "clear leftovers of build": lambda s: mkosi_build.sweep(
-            s.arguments["directory"], s.arguments["stage"]
-        ),
-        "build": _run_build,
-        "clean": _clean,
-        "remove output": lambda s: mkosi_build.remove(s.subject),
-        "forget": _forget,
-        "import image": _import,
-        "replace image": _import,
-    }
+def verbs(builders: Builders) -> Verbs:
+    return _Acts(builders).verbs()
 
 
 # --- before and after the steps -------------------------------------------------------------

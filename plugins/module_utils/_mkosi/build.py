@@ -16,16 +16,20 @@ import contextlib
 import dataclasses
 import json
 import os
-import pwd
 import re
 import shlex
 import typing as t
 
-from .._core import progress, trees
+from .._core import locks, progress
 from .._core import run as core_run
 from .._core.plan import Failure
-from .._images import locks
-from . import host, table
+from .._core.printable import printable
+from . import clearing, harvest, host, secret, table, view
+from .builder import Builder, doubled, end
+from .builder import words as unit_words
+
+ANY = locks.build("mkosi")
+"""Stands for all builds of the host."""
 
 STAGE = ".#nspawn-machined-mkosi"
 """systemd takes no name that begins so for an image, and clears them away at boot."""
@@ -33,12 +37,12 @@ STAGE = ".#nspawn-machined-mkosi"
 WORKSPACES = "/var/tmp"
 """Where mkosi works if it is not told otherwise: large, and open to ordinary users."""
 
+SWEEP_TIMEOUT = clearing.TIMEOUT
+
 ANY_UNIT = "nspawn-machined-mkosi-*.service"
 TAIL = 20
 CONVERT_TIMEOUT = 3600
-_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 _IMAGE_ENDINGS = re.compile(r"\.(raw|tar)(\.(gz|xz|zst|bz2|lz4))?\Z")
-_ENDINGS = re.compile(r"\.(raw|tar|cpio|efi|qcow2)(\.(gz|xz|zst|bz2|lz4))?\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,43 +72,29 @@ def stage_of(directory: str, root: str) -> str:
     return os.path.join(root, STAGE, host.identity(directory))
 
 
-def workspace_of(directory: str, stage: str, number: int) -> str:
-    """Where mkosi works. Newer ones refuse a place inside of their directory, and take this one."""
-    inside = f"{os.path.realpath(stage)}/".startswith(f"{os.path.realpath(directory)}/")
-    if inside and number > table.OLDEST:
-        return f"{WORKSPACES}/nspawn-machined-mkosi-{host.identity(directory)}"
-    return os.path.join(stage, "workspace")
-
-
 def unit_of(directory: str) -> str:
     return f"nspawn-machined-mkosi-{host.identity(directory)}.service"
 
 
-def lock_of(directory: str) -> t.ContextManager[int]:
-    return locks.locked(f"mkosi-{host.identity(directory)}")
+def thing(directory: str) -> locks.Thing:
+    """What one run at a time may work on."""
+    return locks.build(host.identity(directory))
 
 
 # --- leftovers ------------------------------------------------------------------------------
 
 
-def sweep(directory: str, stage: str) -> None:
+def sweep(directory: str, stage: str, builder: Builder) -> None:
     """End what a killed run left running, and remove what it was making. Needs the lock."""
     end(unit_of(directory))
-    if not os.path.lexists(stage):
-        return
-    _detach_loops(stage)
-    # The stage goes last: it tells that there was something.
-    trees.remove(workspace_of(directory, stage, table.NEWEST))
-    trees.remove(stage)
-    with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(stage))
+    if builder.is_root and os.path.lexists(stage):
+        _detach_loops(stage)
+    builder.call(clearing.remove_stage, stage, _workspaces(directory), patience=SWEEP_TIMEOUT)
 
 
-def end(unit: str) -> None:
-    """Stop a build with all its processes; no error when there is none."""
-    core_run.run(["systemctl", "kill", "--signal=KILL", "--", unit], check=False)
-    core_run.run(["systemctl", "stop", "--", unit], check=False)
-    core_run.run(["systemctl", "reset-failed", "--", unit], check=False)
+def _workspaces(directory: str) -> str:
+    """How the names of workspaces begin that cannot lie in their stage."""
+    return f"{WORKSPACES}/nspawn-machined-mkosi-{host.identity(directory)}-"
 
 
 def _detach_loops(stage: str) -> None:
@@ -123,107 +113,81 @@ def _detach_loops(stage: str) -> None:
 # --- build ----------------------------------------------------------------------------------
 
 
-def run(build: Build) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Where one build happens."""
+
+    output: str
+    workspace: str
+
+
+def run(build: Build, builder: Builder) -> list[str]:
     """Build, convert and put in place; return what came out of it."""
     # Two mkosi must not run at once: one copies the other's package cache while it changes.
-    with locks.locked("mkosi", patience=build.timeout):
+    with locks.alone([ANY], f"mkosi in {build.directory}", patience=build.timeout):
         end(ANY_UNIT)
         try:
             with progress.Phases("building", build.directory) as phases:
-                place = _prepare(build)
-                _mkosi(build, place, phases)
+                stage = _prepare(build, builder)
+                _mkosi(build, builder, stage, phases)
                 if build.qcow2:
                     phases.enter("Converting to QCOW2")
-                    _convert(build, place)
+                    _convert(build, builder, stage.output)
             if build.destination is None:
-                return products(build)
-            return _promote(place, build.destination, build.output)
+                return products(build, builder)
+            moved = builder.call(harvest.promote, stage.output, build.destination)
+            return [str(path) for path in moved]
         except BaseException:
-            sweep(build.directory, build.stage)
+            sweep(build.directory, build.stage, builder)
             raise
 
 
-def _prepare(build: Build) -> str:
-    """An empty stage; return the place of the output in it."""
-    sweep(build.directory, build.stage)
-    os.makedirs(os.path.dirname(build.stage), mode=0o711, exist_ok=True)
-    os.mkdir(build.stage, 0o700)
-    place = os.path.join(build.stage, "output")
-    workspace = workspace_of(build.directory, build.stage, build.mkosi.number)
-    for path, mode in ((place, 0o755), (workspace, 0o700)):
-        os.mkdir(path, mode)
-        if build.user:
-            owner = _user(build.user)
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-    if build.user:
-        os.chown(build.stage, _user(build.user).pw_uid, -1)
-    return place
+def _prepare(build: Build, builder: Builder) -> Stage:
+    """An empty stage."""
+    sweep(build.directory, build.stage, builder)
+    found = builder.call(
+        harvest.prepare,
+        build.stage,
+        build.directory,
+        _workspaces(build.directory) if build.mkosi.number > table.OLDEST else None,
+    )
+    return Stage(*found)
 
 
-def uid_of(name: str) -> int:
-    return _user(name).pw_uid
-
-
-def _user(name: str) -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        raise Failure(f"user: this host has no user {name!r}, who was to build") from None
-
-
-def _mkosi(build: Build, place: str, phases: progress.Phases) -> None:
+def _mkosi(build: Build, builder: Builder, stage: Stage, phases: progress.Phases) -> None:
     unit = unit_of(build.directory)
-    argv = [*_unit_words(build, unit), "--", *(_doubled(word) for word in command(build, place))]
 
     def read(line: str) -> None:
         phase = phase_of(line)
         if phase:
-            phases.enter(_without_secrets(build, phase))
+            phases.enter(secret.without(build.secrets, phase))
 
-    try:
-        core_run.run(argv, timeout=build.timeout, on_line=read)
-    except core_run.CommandFailed as failed:
-        end(unit)
-        raise Failure(_explained(build, failed), **_details(build, failed)) from None
+    with unit_words(
+        builder,
+        unit,
+        cwd=build.directory,
+        timeout=build.timeout,
+        description=f"mkosi in {build.directory}",
+    ) as before:
+        argv = [*before, "--", *doubled(command(build, stage))]
+        try:
+            core_run.run(argv, timeout=build.timeout, on_line=read)
+        except core_run.CommandFailed as failed:
+            end(unit)
+            raise Failure(_explained(build, failed), **_details(build, failed)) from None
 
 
-def command(build: Build, place: str) -> list[str]:
+def command(build: Build, stage: Stage) -> list[str]:
     """mkosi's command line. What is given here beats the configuration."""
-    workspace = workspace_of(build.directory, build.stage, build.mkosi.number)
     words = ["mkosi", "--directory", build.directory, *["--force"] * (build.levels + 1)]
     if build.mkosi.number > table.OLDEST:
-        words += [f"--output-directory={place}", f"--workspace-directory={workspace}"]
+        words += [f"--output-directory={stage.output}"]
+        words += [f"--workspace-directory={stage.workspace}"]
     else:
-        words += [f"--output={place}/{build.output}{build.ending}", f"--workspace-dir={workspace}"]
-        words += host.elsewhere(workspace, build.mkosi.number)
+        words += [f"--output={stage.output}/{build.output}{build.ending}"]
+        words += [f"--workspace-dir={stage.workspace}"]
+        words += host.elsewhere(stage.workspace, build.mkosi.number)
     return [*words, "build"]
-
-
-def _unit_words(build: Build, unit: str) -> list[str]:
-    words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}"]
-    words += [f"--description=mkosi in {build.directory}", "--service-type=exec"]
-    words += [f"--property=RuntimeMaxSec={build.timeout:g}", "--property=TimeoutStopSec=10"]
-    words += ["--property=LimitNOFILE=524288", f"--working-directory={build.directory}"]
-    if build.user:
-        home = _user(build.user).pw_dir
-        words += [f"--uid={build.user}", f"--setenv=HOME={home}"]
-    else:
-        words.append("--setenv=HOME=/root")
-    words += [
-        f"--setenv=PATH={core_run.SEARCH_PATH}",
-        "--setenv=LC_ALL=C.UTF-8",
-        "--setenv=TERM=dumb",
-    ]
-    for name in _PROXIES:
-        for spelling in (name, name.upper()):
-            if spelling in os.environ:
-                words.append(f"--setenv={spelling}")
-    return words
-
-
-def _doubled(word: str) -> str:
-    """systemd-run would put in variables."""
-    return word.replace("$", "$$")
 
 
 def _explained(build: Build, failed: core_run.CommandFailed) -> str:
@@ -240,13 +204,7 @@ def _explained(build: Build, failed: core_run.CommandFailed) -> str:
 
 
 def _told(build: Build, failed: core_run.CommandFailed) -> str:
-    return _without_secrets(build, last_words(failed.result.stderr))
-
-
-def _without_secrets(build: Build, text: str) -> str:
-    for secret in build.secrets:
-        text = text.replace(secret, "********")
-    return text
+    return secret.without(build.secrets, last_words(failed.result.stderr))
 
 
 def phase_of(line: str) -> t.Optional[str]:
@@ -274,16 +232,9 @@ def _details(build: Build, failed: core_run.CommandFailed) -> dict[str, t.Any]:
 # --- what came out --------------------------------------------------------------------------
 
 
-def products(build: Build) -> list[str]:
+def products(build: Build, builder: Builder) -> list[str]:
     """What lies in the stage."""
-    return _products(os.path.join(build.stage, "output"))
-
-
-def _products(place: str) -> list[str]:
-    """The output, without the links that mkosi puts beside it."""
-    names = sorted(name for name in os.listdir(place) if not name.startswith("."))
-    found = [os.path.join(place, name) for name in names]
-    return [path for path in found if not os.path.islink(path)]
+    return [str(path) for path in builder.call(harvest.products, f"{build.stage}/output")]
 
 
 def image_in(products: t.Sequence[str], output: str) -> str:
@@ -292,54 +243,53 @@ def image_in(products: t.Sequence[str], output: str) -> str:
         name = os.path.basename(path)
         if name == output or (name.startswith(f"{output}.") and _IMAGE_ENDINGS.search(name)):
             return path
-    there = ", ".join(os.path.basename(path) for path in products) or "nothing"
-    raise Failure(f"mkosi made {there}; expected {output}, or with .tar or .raw behind it")
+    raise Failure(
+        f"mkosi made {_named(products)}; expected {output}, or with .tar or .raw behind it"
+    )
 
 
-def _convert(build: Build, place: str) -> None:
-    made = _products(place)
+def _named(products: t.Sequence[str]) -> str:
+    return ", ".join(printable(os.path.basename(path)) for path in products) or "nothing"
+
+
+def _convert(build: Build, builder: Builder, place: str) -> None:
+    made = [str(path) for path in builder.call(harvest.products, place)]
     disks = [path for path in made if path.endswith(".raw")]
     if not disks:
-        there = ", ".join(map(os.path.basename, made)) or "nothing"
-        raise Failure(f"qcow2: mkosi made {there}; expected a disk that is not compressed (.raw)")
+        raise Failure(
+            f"qcow2: mkosi made {_named(made)}; expected a disk that is not compressed (.raw)"
+        )
     for path in disks:
         target = path[: -len(".raw")] + ".qcow2"
         compress = ["-c"] if build.compress_qcow2 else []
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]
-        core_run.run(argv, timeout=CONVERT_TIMEOUT)
+        unit = f"nspawn-machined-convert-{host.identity(build.directory)}"
+        builder.run(argv, unit, cwd=place, timeout=CONVERT_TIMEOUT)
         if not build.keep_raw:
-            remove(path)
+            builder.call(clearing.remove_output, path, patience=SWEEP_TIMEOUT)
 
 
-def _promote(place: str, destination: str, output: str) -> list[str]:
-    """Move the output where it belongs. Each file is replaced at once."""
-    os.makedirs(destination, exist_ok=True)
-    names = sorted(name for name in os.listdir(place) if not name.startswith("."))
-    for name in names:
-        source, target = os.path.join(place, name), os.path.join(destination, name)
-        if os.path.isdir(target) and not os.path.islink(target):
-            old = os.path.join(place, f".old-{name}")
-            os.rename(target, old)
-        os.rename(source, target)
-    found = [os.path.join(destination, name) for name in names]
-    return [path for path in found if not os.path.islink(path)]
-
-
-def remove(path: str) -> None:
-    """Remove an output and the link that mkosi made to it."""
-    trees.remove(path)
-    link = _ENDINGS.sub("", path)
-    if os.path.islink(link) and not os.path.exists(link):
-        os.unlink(link)
-
-
-def clean(build: Build, levels: int) -> None:
+def clean(build: Build, levels: int, builder: Builder) -> None:
     """mkosi's own clean: outputs, then incremental caches, then packages."""
     argv = ["mkosi", "--directory", build.directory, *["--force"] * levels]
     if build.destination and build.mkosi.number > table.OLDEST:
         argv.append(f"--output-directory={build.destination}")
     elif build.destination:
         argv.append(f"--output={build.destination}/{build.output}{build.ending}")
-    with host.room(build.directory) as room:
-        argv += host.elsewhere(room, build.mkosi.number)
-        core_run.run([*argv, "clean"], cwd=build.directory, timeout=build.timeout)
+    identity = host.identity(build.directory)
+    with contextlib.ExitStack() as stack:
+        if build.mkosi.number <= table.OLDEST:
+            argv += host.elsewhere(stack.enter_context(view.room(identity)), build.mkosi.number)
+        try:
+            builder.run(
+                [*argv, "clean"],
+                f"nspawn-machined-clean-{identity}",
+                cwd=build.directory,
+                timeout=build.timeout,
+            )
+        except core_run.CommandFailed as failed:
+            raise Failure(
+                f"mkosi {build.mkosi.text} in {build.directory} could not clean"
+                f" ({failed.result.rc}). Its last words: {_told(build, failed)}",
+                **_details(build, failed),
+            ) from None

@@ -15,7 +15,6 @@ import os
 import platform
 import typing as t
 
-from .._core import files as core_files
 from .._core.plan import Failure
 from .._images import formats as images_formats
 from .._systemd import machined
@@ -38,10 +37,16 @@ class Configuration:
     beside: Beside
 
 
-def configuration(request: Request, mkosi: host.Version, record: Record) -> Configuration:
+Read = t.Callable[[str], t.Optional[str]]
+"""Gives the text of a file, as whoever builds may read it."""
+
+
+def configuration(
+    request: Request, mkosi: host.Version, record: Record, read: Read
+) -> Configuration:
     sections, ours = request.config, True
     if sections is None:
-        sections, ours = _of_directory(request.directory, record)
+        sections, ours = _of_directory(request.directory, record, read)
     sections = _with_password(sections, request.root_password)
     if ours:
         sections = formats.without_el_torito(
@@ -64,15 +69,15 @@ def configuration(request: Request, mkosi: host.Version, record: Record) -> Conf
     )
 
 
-def _of_directory(directory: str, record: Record) -> tuple[Settings, bool]:
+def _of_directory(directory: str, record: Record, read: Read) -> tuple[Settings, bool]:
     """The configuration that stands in the directory; an old one is translated into a new file."""
     new = os.path.join(directory, mkosi_files.CONFIGURATION)
     old = os.path.join(directory, mkosi_files.OLD_CONFIGURATION)
-    text = None if mkosi_files.CONFIGURATION in record.files else core_files.read(new)
+    text = None if mkosi_files.CONFIGURATION in record.files else read(new)
     if text is not None:
         parsed = mkosi_text.parse(text, new)
         return {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()}, False
-    text = core_files.read(old)
+    text = read(old)
     if text is None:
         raise Failure(
             f"{directory} has neither mkosi.conf nor mkosi.default of its own; give config"

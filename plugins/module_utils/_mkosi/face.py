@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from .._core import deputy, locks
 from .._core import module as core_module
+from .._core.deputy import Account
 from .._core.plan import Failure, Plan, ordered
-from . import act, build, host, wanted
+from . import act, build, builder, ground, host, wanted
 from . import plan as mkosi_plan
 from . import record as mkosi_record
 from . import seen as mkosi_seen
@@ -22,8 +24,6 @@ Module = core_module.Module
 
 CLEAN_LEVELS = list(wanted.CLEAN_LEVELS)
 DEFAULT_TIMEOUT = wanted.DEFAULT_TIMEOUT
-HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-PASSWORDS = ("Password", "RootPassword")
 WORKERS = 2
 """One image is imported while the next is built; two builds at once do not get along."""
 
@@ -39,18 +39,36 @@ def converge(module: Module) -> t.NoReturn:
 def _converge(module: Module) -> dict[str, t.Any]:
     entries: list[dict[str, t.Any]] = module.params["builds"] or [module.params]
     requests = [wanted.request_of(entry) for entry in entries]
-    for entry in entries:
-        _hide_passwords(entry)
     for request in requests:
         wanted.check(request)
     wanted.check_all(requests)
     if module.check_mode and not host.is_installed():
         return _without_mkosi(module, requests)
-    with contextlib.ExitStack() as locks:
-        # Always in the same order, so that two runs cannot wait for each other.
-        for directory in sorted(request.directory for request in requests):
-            locks.enter_context(build.lock_of(directory))
-        return _carried_out(module, [_planned(request) for request in requests])
+    with contextlib.ExitStack() as stack:
+        builders = _builders(requests, stack)
+        things = [build.thing(request.directory) for request in requests]
+        stack.enter_context(locks.held(things, "mkosi_image", waiting=module.warn))
+        planned = [_planned(request, builders[request.directory]) for request in requests]
+        return _carried_out(module, planned, builders)
+
+
+def _builders(requests: t.Sequence[Request], stack: contextlib.ExitStack) -> act.Builders:
+    """Who builds in each directory, one process for each of them. Before there are threads."""
+    accounts = {request.directory: _account(request) for request in requests}
+    found = {
+        account: stack.enter_context(builder.as_user(account))
+        for account in sorted(set(accounts.values()), key=lambda account: account.uid)
+    }
+    return {directory: found[account] for directory, account in accounts.items()}
+
+
+def _account(request: Request) -> Account:
+    if request.state != "absent":
+        return builder.account_named(request.user) if request.user else builder.ROOT
+    # To take away is done by whose it is; the user may have been taken away before.
+    there = ground.look(request.directory)
+    uid = there.owner if there.there else mkosi_record.read(request.directory).uid
+    return builder.ROOT if uid == 0 else deputy.account_of(uid)
 
 
 def _without_mkosi(module: Module, requests: t.Sequence[Request]) -> dict[str, t.Any]:
@@ -62,23 +80,28 @@ def _without_mkosi(module: Module, requests: t.Sequence[Request]) -> dict[str, t
             "and whether what it would build is there already, shows only when it is"
         )
     steps = [step for request in there for step in mkosi_plan.plan_unseen(request)]
-    planned = [_planned(request) for request in requests if request.state == "absent"]
-    steps += [step for _request, _seen, plan in planned for step in plan]
-    return core_module.converge(module, ordered(steps), act.verbs())
+    gone = [request for request in requests if request.state == "absent"]
+    with contextlib.ExitStack() as stack:
+        builders = _builders(gone, stack)
+        planned = [_planned(request, builders[request.directory]) for request in gone]
+        steps += [step for _request, _seen, plan in planned for step in plan]
+        return core_module.converge(module, ordered(steps), act.verbs(builders))
 
 
-def _planned(request: Request) -> Planned:
+def _planned(request: Request, who: builder.Builder) -> Planned:
     try:
         if request.state == "absent":
-            remains = mkosi_seen.remains(request)
+            remains = mkosi_seen.remains(request, who)
             return request, remains, mkosi_plan.plan_absent(request, remains)
-        seen = mkosi_seen.snapshot(request)
+        seen = mkosi_seen.snapshot(request, who)
         return request, seen, mkosi_plan.plan(request, seen)
     except Failure as failure:
         raise Failure(f"{request.directory}: {failure.message}", **failure.details) from None
 
 
-def _carried_out(module: Module, planned: t.Sequence[Planned]) -> dict[str, t.Any]:
+def _carried_out(
+    module: Module, planned: t.Sequence[Planned], builders: act.Builders
+) -> dict[str, t.Any]:
     for request, seen, plan in planned:
         for warning in mkosi_plan.warnings(request, seen, plan):
             module.warn(f"{request.directory}: {warning}")
@@ -87,7 +110,7 @@ def _carried_out(module: Module, planned: t.Sequence[Planned]) -> dict[str, t.An
         for request, seen, _plan in planned:
             if isinstance(seen, Snapshot):
                 act.claim(request, seen)
-    result = core_module.converge(module, plan, act.verbs(), workers=WORKERS)
+    result = core_module.converge(module, plan, act.verbs(builders), workers=WORKERS)
     told = []
     for request, seen, _plan in planned:
         if isinstance(seen, Snapshot):
@@ -112,18 +135,3 @@ def _tell(request: Request, seen: Snapshot) -> dict[str, t.Any]:
         "image": request.import_as,
         "drift": mkosi_plan.held_back(request, seen),
     }
-
-
-def _hide_passwords(entry: dict[str, t.Any]) -> None:
-    """Take passwords out of what is told back as the arguments of the module."""
-    config = entry["config"]
-    if isinstance(config, str) and any(f"{name}=" in config for name in PASSWORDS):
-        entry["config"] = HIDDEN
-    elif isinstance(config, dict):
-        entry["config"] = {section: _hidden(keys) for section, keys in config.items()}
-
-
-def _hidden(keys: t.Any) -> t.Any:
-    if not isinstance(keys, dict):
-        return keys
-    return {name: HIDDEN if name in PASSWORDS else value for name, value in keys.items()}

@@ -41,7 +41,6 @@ class File:
 
     text: str
     mode: int = 0o644
-    secret: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +87,8 @@ def layout(contents: Contents, translated: t.Optional[Translated], version: int)
     files: dict[str, File] = {}
     definitions = contents.repart
     if translated:
-        files[CONFIGURATION] = File(mkosi_text.render(translated.settings))
+        # It may say what nobody else on the host shall read, such as Environment=.
+        files[CONFIGURATION] = File(mkosi_text.render(translated.settings), 0o600)
         definitions = contents.repart or translated.repart
         files.update(root_password(translated.beside, version))
     if definitions and version <= table.OLDEST:
@@ -97,9 +97,11 @@ def layout(contents: Contents, translated: t.Optional[Translated], version: int)
             " [Output] Format=gpt_ext4, gpt_xfs or gpt_btrfs, and sizes in [Partitions]"
         )
     for name, settings in definitions.items():
-        if not name.endswith(".conf") or "/" in name:
+        if not name.endswith(".conf") or "/" in name or not name.isprintable():
             raise Failure(f"repart: {name!r} is no name of a definition; expected NAME.conf")
-        files[f"mkosi.repart/{name}"] = File(mkosi_text.render_definition(settings))
+        files[f"mkosi.repart/{name}"] = File(
+            mkosi_text.render_definition(settings, f"repart: {name}")
+        )
     if contents.sandbox and version < FIRST_WITH_SANDBOX:
         raise Failure(
             f"sandbox_files: mkosi {version} has no sandbox (25 and later have); name the mirror"
@@ -119,10 +121,11 @@ def layout(contents: Contents, translated: t.Optional[Translated], version: int)
 
 def _relative(path: str, tree: str) -> str:
     parts = path.strip("/").split("/")
-    if not path.strip("/") or any(part in ("", ".", "..") for part in parts):
+    strange = not path.isprintable() or any(part in ("", ".", "..") for part in parts)
+    if not path.strip("/") or strange:
         raise Failure(
             f"{tree}: {path!r} is no path of a file inside the tree; expected one like"
-            " etc/apt/sources.list.d/mine.sources, without '..'"
+            " etc/apt/sources.list.d/mine.sources, without '..' and control characters"
         )
     return "/".join(parts)
 
@@ -131,7 +134,7 @@ def root_password(beside: Beside, version: int) -> dict[str, File]:
     if beside.root_password is None:
         return {}
     hashed = "hashed:" if beside.root_password_hashed and version > table.OLDEST else ""
-    return {"mkosi.rootpw": File(f"{hashed}{beside.root_password}\n", 0o600, secret=True)}
+    return {"mkosi.rootpw": File(f"{hashed}{beside.root_password}\n", 0o600)}
 
 
 # --- scripts --------------------------------------------------------------------------------
@@ -151,12 +154,7 @@ def _scripts(contents: Contents, version: int) -> dict[str, File]:
     if contents.users:
         # Before the script that was given: that may want to use the users' homes.
         texts[users_place] = users_script(contents.users) + _embedded(texts.get(users_place))
-    return {
-        _file_name(place, version): File(text, 0o700, secret=True)
-        if contents.users and place == users_place
-        else File(text, 0o755)
-        for place, text in texts.items()
-    }
+    return {_file_name(place, version): File(text, 0o700) for place, text in texts.items()}
 
 
 def _file_name(place: Place, version: int) -> str:
@@ -172,9 +170,7 @@ def _place(key: str, script: Script, version: int) -> Place:
             " or one of prepare, build, postinst and finalize with .chroot"
         )
     if not script.text.startswith("#!"):
-        raise Failure(
-            f"scripts: {key} begins with {script.text[:20]!r}; expected '#!' and a program"
-        )
+        raise Failure(f"scripts: {key} begins with something else than a program; expected '#!'")
     inside = _runs_inside(name, suffix, script)
     if inside and name not in _INSIDE:
         raise Failure(f"scripts: {name} cannot run inside the image; leave chroot out")

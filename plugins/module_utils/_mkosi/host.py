@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""mkosi on this host: its version, what it makes of a directory, and the digest of that.
+"""mkosi on this host: its version, and what it makes of a directory.
 
 Private to the collection. Only looks; building stands in C(_mkosi.build).
 """
@@ -13,25 +13,19 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import re
-import shutil
-import stat
 import typing as t
 
 from .._core import files as core_files
 from .._core import run
 from .._core.plan import Failure
+from .._core.printable import printable
+from . import secret, table
 from . import summary as mkosi_summary
-from . import table
-from .files import Layout
+from .builder import Builder
 
-RUNTIME_DIRECTORY = "/run/nspawn.machined"
 SUMMARY_TIMEOUT = 120
-
-# mkosi's own output, caches and workspaces do not decide what it makes.
-_PRODUCTS = re.compile(r"mkosi\.(output|cache|pkgcache|builddir|workspace|tools|private)\b.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +46,7 @@ def version() -> Version:
             "mkosi is not installed on this host; install it, or let the role"
             " nspawn.machined.mkosi do it"
         )
-    said = run.run(["mkosi", "--version"]).stdout.strip()
+    said = run.run(["mkosi", "--version"], cwd="/").stdout.strip()
     found = re.search(r"mkosi (\d+)(\S*)", said)
     if not found:
         raise Failure(f"mkosi --version said {said!r}; expected 'mkosi' and a number")
@@ -71,70 +65,12 @@ def identity(directory: str) -> str:
     return f"{readable}-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:8]}"
 
 
-# --- the directory as it would be -----------------------------------------------------------
-
-
-@contextlib.contextmanager
-def room(directory: str) -> t.Iterator[str]:
-    """An empty directory for a moment. Needs the lock: its name is always the same, so that what a
-    killed run left of it goes with the next.
-    """
-    os.makedirs(RUNTIME_DIRECTORY, mode=0o755, exist_ok=True)
-    place = os.path.join(RUNTIME_DIRECTORY, f"mkosi-view-{identity(directory)}")
-    shutil.rmtree(place, ignore_errors=True)
-    os.mkdir(place, 0o700)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def view(directory: str, wanted: Layout, unwanted: t.AbstractSet[str]) -> t.Iterator[str]:
-    """A directory that looks as this one will, without touching it: for mkosi to read.
-
-    What is wanted stands in it as files, all else as links to what is there.
-    """
-    with room(directory) as place:
-        _populate(place, directory, {path: wanted[path] for path in wanted}, unwanted)
-        yield place
+# --- what mkosi 14 makes when it is asked --------------------------------------------------
 
 
 def elsewhere(place: str, number: int) -> list[str]:
     """mkosi 14, asked for anything, makes a directory of the distribution's name for outputs."""
     return [f"--output-dir={place}"] if number <= table.OLDEST else []
-
-
-def _populate(
-    place: str, real: str, wanted: Layout, unwanted: t.AbstractSet[str], inside: str = ""
-) -> None:
-    here = {path.split("/", 1)[0] for path in wanted}
-    try:
-        names = set(os.listdir(real))
-    except (FileNotFoundError, NotADirectoryError):
-        names = set()
-    below = {path.split("/", 1)[0] for path in unwanted if "/" in path}
-    for name in sorted(names | here):
-        target = os.path.join(place, name)
-        parts = {p.split("/", 1)[1]: f for p, f in wanted.items() if p.startswith(f"{name}/")}
-        gone = {p.split("/", 1)[1] for p in unwanted if p.startswith(f"{name}/")}
-        if name in wanted:
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600), "w") as stream:
-                stream.write(wanted[name].text)
-            os.chmod(target, wanted[name].mode)
-        elif parts or name in below:
-            os.mkdir(target)
-            _populate(target, os.path.join(real, name), parts, gone, f"{inside}{name}/")
-            if not os.listdir(target):
-                os.rmdir(target)
-        elif name in unwanted:
-            continue
-        elif not inside and _PRODUCTS.fullmatch(name):
-            # mkosi 14 makes directories in its caches when it is only asked what it would do.
-            if os.path.isdir(os.path.join(real, name)):
-                os.mkdir(target)
-        else:
-            os.symlink(os.path.join(real, name), target)
 
 
 @contextlib.contextmanager
@@ -173,91 +109,45 @@ def _remove_if_empty(path: str) -> None:
         core_files.remove_empty_directory(path)
 
 
-def understood(place: str, number: int) -> mkosi_summary.Summary:
-    """Ask mkosi what it makes of a directory."""
+# --- what mkosi understands -------------------------------------------------------------------
+
+
+def understood(
+    builder: Builder, directory: str, place: str, number: int, secrets: t.Sequence[str]
+) -> mkosi_summary.Summary:
+    """Ask mkosi what it makes of a directory, of which O(place) is a view.
+
+    It may run what lies there to find out: C(mkosi.configure), C(mkosi.version) and others.
+    """
     argv = ["mkosi", "--directory", place]
     argv += (
         ["--json", "summary"] if number > table.OLDEST else [*elsewhere(place, number), "summary"]
     )
     try:
-        # Terminal and history of whoever runs the playbook must not change the answer.
-        said = run.run(
-            argv, cwd=place, timeout=SUMMARY_TIMEOUT, environment={"TERM": "dumb", "NO_COLOR": "1"}
+        said = builder.run(
+            argv,
+            f"nspawn-machined-look-{identity(directory)}",
+            cwd=place,
+            timeout=SUMMARY_TIMEOUT,
+            # Terminal and history of whoever runs the playbook must not change the answer.
+            environment={"TERM": "dumb", "NO_COLOR": "1"},
         )
     except run.CommandFailed as failed:
-        said_ = failed.result.stderr.strip() or failed.result.stdout.strip()
-        reason = "; ".join(said_.splitlines()[-5:]).replace(f"{place}/", "")
-        raise Failure(f"mkosi {number} refuses the configuration: {reason}") from None
+        raise Failure(secret.without(secrets, _refusal(failed, place, number))) from None
     try:
         if number > table.OLDEST:
             return mkosi_summary.from_json(said.stdout)
         return mkosi_summary.from_text(said.stdout or said.stderr)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Failure(f"mkosi {number} summary cannot be read: {error}") from None
 
 
-# --- the digest -----------------------------------------------------------------------------
-
-
-def digest(
-    summary: mkosi_summary.Summary,
-    untold: t.Sequence[t.Any],
-    place: str,
-    directory: str,
-    mkosi: Version,
-    salt: str,
-) -> str:
-    """What a build is made from: the summary, what it does not tell, and all that a build reads.
-
-    Salted, so that it tells nobody a password who tries some.
-    """
-    sum_ = hashlib.sha256(f"{salt}\n{mkosi.text}\n".encode())
-    essence = [*mkosi_summary.essence(summary, place, directory), *untold]
-    sum_.update(json.dumps(essence, sort_keys=True).encode("utf-8", "surrogateescape"))
-    own = sorted(
-        os.path.join(place, name)
-        for name in os.listdir(place)
-        if name.startswith("mkosi.")
-        and not _PRODUCTS.fullmatch(name)
-        # Its meaning is in the summary; comments and order do not build anything anew.
-        and name not in ("mkosi.conf", "mkosi.default")
-    )
-    outside = [
-        path for path in mkosi_summary.paths(summary) if not path.startswith(place + "/mkosi.")
-    ]
-    for path in own + outside:
-        for line in _lines(path, place, directory):
-            sum_.update(line)
-    return f"sha256:{sum_.hexdigest()}"
-
-
-def _lines(path: str, place: str, directory: str) -> t.Iterator[bytes]:
-    """A tree as lines of text: names, kinds, modes and contents, not owners and times."""
-    name = path.replace(place, directory, 1)
-    try:
-        status = os.lstat(path)
-    except FileNotFoundError:
-        yield f"{name} missing\n".encode("utf-8", "surrogateescape")
-        return
-    if stat.S_ISLNK(status.st_mode):
-        target = os.readlink(path)
-        # A link of the view stands for what it points to; any other is a link in a tree.
-        if path.startswith(f"{place}/") and target == name:
-            yield from _lines(target, place, directory)
-            return
-        yield f"{name} -> {target}\n".encode("utf-8", "surrogateescape")
-        return
-    yield f"{name} {status.st_mode:o}\n".encode("utf-8", "surrogateescape")
-    if stat.S_ISDIR(status.st_mode):
-        for entry in sorted(os.listdir(path)):
-            yield from _lines(os.path.join(path, entry), place, directory)
-    elif stat.S_ISREG(status.st_mode):
-        yield _contents(path)
-
-
-def _contents(path: str) -> bytes:
-    sum_ = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for chunk in iter(lambda: stream.read(1 << 20), b""):
-            sum_.update(chunk)
-    return sum_.digest()
+def _refusal(failed: run.CommandFailed, place: str, number: int) -> str:
+    if failed.result.rc == -1:
+        return (
+            f"mkosi {number} did not tell within {SUMMARY_TIMEOUT:g} s what it makes of the"
+            " configuration; look for what it waits for: a FIFO, or a script that does not end"
+        )
+    said = failed.result.stderr.strip() or failed.result.stdout.strip()
+    reason = "; ".join(said.splitlines()[-5:]).replace(f"{place}/", "")
+    return f"mkosi {number} refuses the configuration: {printable(reason)}"

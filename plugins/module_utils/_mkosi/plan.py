@@ -13,18 +13,17 @@ import dataclasses
 import os
 import typing as t
 
-from .._core.plan import Failure, Plan, Step, identities, ordered
+from .._core import masks
+from .._core.plan import Failure, Plan, State, Step, identities, ordered
 from .._images import model as images_model
 from .._images import plan as images_plan
 from .._images import wanted as images_wanted
 from . import build as mkosi_build
 from . import files as mkosi_files
-from . import table, wanted
+from . import secret, table, wanted
 from .record import Record
 from .seen import Remains, Snapshot
 from .wanted import CLEAN_LEVELS, Request
-
-HIDDEN = "(not shown)"
 
 _DIRECTORIES = ("directory", "subvolume")
 _ARCHIVES = ("tar",)
@@ -84,32 +83,39 @@ def warnings(request: Request, seen: t.Union[Snapshot, Remains], plan: Plan) -> 
 def _file_steps(request: Request, seen: Snapshot) -> list[Step]:
     steps = []
     for path, file in seen.files.items():
-        # Who builds must be able to read it; what others may not read is theirs alone.
-        owner = 0 if file.mode & 0o004 else seen.owner
         found = seen.present.get(path)
-        if found == (file.text, file.mode, owner):
+        if found == (file.text, file.mode, seen.owner):
             continue
         steps.append(
             Step(
                 "write",
                 os.path.join(request.directory, path),
-                {"file": file, "owner": owner},
-                before=None if found is None else _shown(file, found[0], found[1]),
-                after=_shown(file, file.text, file.mode, other=found is not None),
+                {"directory": request.directory, "path": path, "file": file},
+                before=None if found is None else _shown(path, found[0], found[1]),
+                after=_shown(path, file.text, file.mode, None if found is None else found[0]),
             )
         )
     for path in sorted(set(seen.present) - set(seen.files)):
-        found = seen.present[path]
-        secret = path == "mkosi.rootpw" or found[1] & 0o077 == 0
-        before = HIDDEN if secret else found[0]
-        steps.append(Step("remove", os.path.join(request.directory, path), before=before))
+        text, mode, _owner = seen.present[path]
+        steps.append(_remove_step(request.directory, path, _shown(path, text, mode)))
     return steps
 
 
-def _shown(file: mkosi_files.File, text: str, mode: int, other: bool = False) -> str:
-    if file.secret:
-        return f"{HIDDEN}{' (another one)' if other else ''}\n"
-    return text if mode in (0o644, 0o755) else f"(mode {mode:04o})\n{text}"
+def _remove_step(directory: str, path: str, before: State) -> Step:
+    arguments = {"directory": directory, "path": path}
+    return Step("remove", os.path.join(directory, path), arguments, before=before)
+
+
+def _shown(path: str, text: str, mode: int, before: t.Optional[str] = None) -> str:
+    """A file as it may be shown, beside what it was: only the configuration has no secrets."""
+    if path == mkosi_files.CONFIGURATION:
+        said = secret.shown(text, before)
+    elif path.startswith("mkosi.repart/"):
+        said = text
+    else:
+        said = f"{masks.MASK if before in (None, text) else masks.ANOTHER}\n"
+    usual = {mkosi_files.CONFIGURATION: 0o600}.get(path, 0o644)
+    return said if mode == usual else f"(mode {mode:04o})\n{said}"
 
 
 def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
@@ -136,7 +142,11 @@ def _image_steps(request: Request, seen: Snapshot) -> list[Step]:
     return [
         dataclasses.replace(
             step,
-            arguments={**step.arguments, "build": _build(request, seen)},
+            arguments={
+                **step.arguments,
+                "directory": request.directory,
+                "build": _build(request, seen),
+            },
             before=_with_digest(step.before, record.digest if record else None),
             after=_with_digest(step.after, seen.digest),
         )
@@ -152,6 +162,13 @@ def _with_digest(state: t.Any, digest: t.Optional[str]) -> t.Any:
 
 def _source_format(request: Request, seen: Snapshot) -> str:
     if seen.format in _DIRECTORIES:
+        if request.user:
+            raise Failure(
+                f"import_as {request.import_as}: what {request.user} builds with Format="
+                f"{seen.format} belongs to {request.user} and to numbers of /etc/subuid, and stays"
+                " theirs to change; expected a file, which root can take over: leave Format out,"
+                " or choose tar or disk"
+            )
         return "directory"
     if seen.format in _ARCHIVES:
         return "tar"
@@ -190,8 +207,6 @@ def _sweep_step(directory: str, stage: str) -> Step:
 
 
 def _build(request: Request, seen: Snapshot) -> mkosi_build.Build:
-    secrets = (request.root_password, seen.beside.root_password)
-    hashes = (user.password for user in request.contents.users)
     return mkosi_build.Build(
         directory=request.directory,
         mkosi=seen.mkosi,
@@ -204,7 +219,7 @@ def _build(request: Request, seen: Snapshot) -> mkosi_build.Build:
         compress_qcow2=seen.beside.compress_qcow2,
         keep_raw=request.import_as is not None,
         ending=_ending(seen),
-        secrets=tuple(one for one in (*secrets, *hashes) if one and len(one) > 5),
+        secrets=seen.secrets,
     )
 
 
@@ -219,7 +234,11 @@ def _build_step(request: Request, seen: Snapshot, needs: frozenset[str]) -> Step
     return Step(
         "build",
         request.directory,
-        {"build": _build(request, seen), "record": _record_after(request, seen)},
+        {
+            "directory": request.directory,
+            "build": _build(request, seen),
+            "record": _record_after(request, seen),
+        },
         before={"digest": seen.record.digest, "mkosi": seen.record.version}
         if seen.record.digest
         else None,
@@ -240,6 +259,7 @@ def _record_after(request: Request, seen: Snapshot) -> Record:
         files=tuple(sorted(seen.files)),
         digest=seen.digest,
         version=seen.mkosi.text,
+        uid=seen.owner,
     )
 
 
@@ -256,6 +276,7 @@ def _plan_clean(request: Request, seen: Snapshot) -> Plan:
                 "clean",
                 request.directory,
                 {
+                    "directory": request.directory,
                     "build": _build(request, seen),
                     "levels": CLEAN_LEVELS.index(found[-1]),
                     "packages": seen.packages if found[-1] == "all" else (),
@@ -279,10 +300,11 @@ def plan_absent(request: Request, seen: Remains) -> Plan:
             steps += images_plan.plan(seen.images, [image])
     steps += [_sweep_step(request.directory, stage) for stage in seen.stages]
     for path in seen.outputs:
-        steps.append(Step("remove output", path, before={"output": "there"}))
+        arguments = {"directory": request.directory}
+        steps.append(Step("remove output", path, arguments, before={"output": "there"}))
     for name in seen.files:
-        path = os.path.join(request.directory, name)
-        steps.append(Step("remove", path, before={"file": "there"}))
+        steps.append(_remove_step(request.directory, name, {"file": "there"}))
     if seen.recorded:
-        steps.append(Step("forget", request.directory, needs=identities(*steps)))
+        arguments = {"directory": request.directory}
+        steps.append(Step("forget", request.directory, arguments, needs=identities(*steps)))
     return ordered(steps)

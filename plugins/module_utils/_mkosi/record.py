@@ -35,6 +35,8 @@ class Record:
     outputs: tuple[str, ...] = ()
     """What the last finished build left, absolute."""
     version: t.Optional[str] = None
+    uid: int = 0
+    """The user who built it."""
 
 
 def _path(directory: str) -> str:
@@ -57,6 +59,7 @@ def read(directory: str) -> Record:
             fields.get("digest"),
             tuple(fields.get("outputs", ())),
             fields.get("version"),
+            int(fields.get("uid", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         # Not there, or cut off: then nothing is known and it is built again.

@@ -10,24 +10,23 @@ computed before anything is changed; where it equals that of what is there, noth
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import glob
+import json
 import os
-import stat
 import typing as t
 
-from .._core import files as core_files
 from .._core.plan import Failure
 from .._images import model as images_model
 from .._images import seen as images_seen
 from .._images import wanted as images_wanted
 from .._systemd import machined
 from . import build as mkosi_build
-from . import configuration, formats, host, table, wanted
+from . import configuration, digest, formats, ground, host, secret, table, view, wanted, within
 from . import files as mkosi_files
 from . import record as mkosi_record
 from . import summary as mkosi_summary
+from .builder import Builder
 from .record import Record
 from .text import Settings
 from .translate import Beside
@@ -64,6 +63,8 @@ class Snapshot:
     packages: tuple[str, ...] = ()
     """Globs of what mkosi leaves of the last level."""
     images: t.Optional[images_model.Snapshot] = None
+    secrets: tuple[str, ...] = ()
+    """Words that mkosi may say, and that are not told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,49 +79,111 @@ class Remains:
     images: t.Optional[images_model.Snapshot] = None
 
 
-def snapshot(request: Request) -> Snapshot:
+def snapshot(request: Request, builder: Builder) -> Snapshot:
     mkosi = host.version()
     if request.user and mkosi.number <= table.OLDEST:
         raise Failure(
             f"user {request.user}: mkosi {mkosi.number} builds as root alone; leave user out"
         )
+    _check_ground(request.directory, builder)
     record = mkosi_record.read(request.directory)
-    told = configuration.configuration(request, mkosi, record)
-    settings, written, beside = told.settings, told.written, told.beside
-    layout = mkosi_files.layout(request.contents, written, mkosi.number)
+
+    def read(path: str) -> t.Optional[str]:
+        return t.cast("t.Optional[str]", builder.call(within.text_of, path))
+
+    told = configuration.configuration(request, mkosi, record, read)
+    layout = mkosi_files.layout(request.contents, told.written, mkosi.number)
     if request.root_password is not None:
-        layout.update(mkosi_files.root_password(beside, mkosi.number))
-    unwanted = frozenset(record.files) - set(layout)
-    with host.view(request.directory, layout, unwanted) as view:
-        with host.without_new_directories(_old_caches(request.directory, settings, mkosi)):
-            summary = host.understood(view, mkosi.number)
-        _refuse_losses(settings, summary, mkosi)
-        untold = mkosi_summary.untold(settings, summary, beside.qcow2, beside.compress_qcow2)
-        digest = host.digest(summary, untold, view, request.directory, mkosi, record.salt)
-        caches = _caches(summary, view, request.directory, mkosi.number)
-    destination = _destination(request, settings)
+        layout.update(mkosi_files.root_password(told.beside, mkosi.number))
+    present = _present(request.directory, builder, layout, record)
+    destination = _destination(request, told.settings, builder)
+    _check_destination(request, destination, builder)
+    secrets = _secrets(request, told)
+    examined = _examined(request, builder, mkosi, record, told, layout, secrets)
+    summary, caches = examined.summary, examined.caches
     output = _output_name(summary)
     stage = mkosi_build.stage_of(request.directory, _stage_root(request, destination))
     return Snapshot(
         mkosi=mkosi,
         record=record,
         files=layout,
-        present=_present(request.directory, sorted({*layout, *record.files})),
-        owner=mkosi_build.uid_of(request.user) if request.user else 0,
-        warnings=written.warnings if written else (),
-        beside=beside,
+        present=present,
+        owner=builder.account.uid,
+        warnings=told.written.warnings if told.written else (),
+        beside=told.beside,
         output=output,
         format=summary.format,
         compression=_compression(summary),
-        digest=digest,
+        digest=examined.digest,
         destination=destination,
-        outputs_there=_outputs_there(record, destination),
+        outputs_there=_outputs_there(record, destination, builder),
         stage=stage,
-        stage_left=os.path.lexists(stage),
-        to_clean=_to_clean(record, destination, output, caches),
+        stage_left=bool(builder.call(within.there, [stage])),
+        to_clean=_to_clean(record, destination, output, caches, builder),
         packages=caches["packages"],
-        images=_images(request, beside),
+        images=_images(request, told.beside),
+        secrets=secrets,
     )
+
+
+def _secrets(request: Request, told: configuration.Configuration) -> tuple[str, ...]:
+    words = {request.root_password, told.beside.root_password}
+    words |= {user.password for user in request.contents.users}
+    words |= set(secret.values_of(told.settings))
+    return tuple(sorted(word for word in words if word and len(word) > 5))
+
+
+def _check_ground(directory: str, builder: Builder) -> None:
+    found = ground.look(directory)
+    ground.check(found, builder.account)
+    if found.there:
+        builder.call(ground.check_entries, directory, builder.account.uid)
+
+
+def _check_destination(request: Request, destination: t.Optional[str], builder: Builder) -> None:
+    if destination is not None and destination != os.path.normpath(request.directory):
+        found = ground.look(destination)
+        ground.check(found, builder.account, "OutputDirectory", danger=ground.WRITE)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Examined:
+    """What mkosi makes of the directory as it is wanted."""
+
+    summary: mkosi_summary.Summary
+    digest: str
+    caches: t.Mapping[str, tuple[str, ...]]
+
+
+def _examined(
+    request: Request,
+    builder: Builder,
+    mkosi: host.Version,
+    record: Record,
+    told: configuration.Configuration,
+    layout: mkosi_files.Layout,
+    secrets: t.Sequence[str],
+) -> _Examined:
+    directory, settings, beside = request.directory, told.settings, told.beside
+    unwanted = sorted(set(record.files) - set(layout))
+    here = builder.call(view.make, host.identity(directory), directory, layout, unwanted)
+    try:
+        with host.without_new_directories(_old_caches(directory, settings, mkosi)):
+            summary = host.understood(builder, directory, here, mkosi.number, secrets)
+        _refuse_losses(settings, summary, mkosi)
+        essence = [
+            *mkosi_summary.essence(summary, here, directory),
+            *mkosi_summary.untold(settings, summary, beside.qcow2, beside.compress_qcow2),
+        ]
+        head = f"{record.salt}\n{mkosi.text}\n{json.dumps(essence, sort_keys=True)}"
+        outside = [
+            path for path in mkosi_summary.paths(summary) if not path.startswith(f"{here}/mkosi.")
+        ]
+        sum_ = builder.call(digest.of, head, here, directory, outside, patience=digest.PATIENCE)
+        caches = _caches(summary, here, directory, mkosi.number, builder)
+        return _Examined(summary, str(sum_), caches)
+    finally:
+        builder.call(view.remove_room, here)
 
 
 def _refuse_losses(sections: Settings, summary: mkosi_summary.Summary, mkosi: host.Version) -> None:
@@ -132,12 +195,12 @@ def _refuse_losses(sections: Settings, summary: mkosi_summary.Summary, mkosi: ho
         )
 
 
-def _destination(request: Request, sections: Settings) -> t.Optional[str]:
+def _destination(request: Request, sections: Settings, builder: Builder) -> t.Optional[str]:
     for keys in sections.values():
         if keys.get("OutputDirectory"):
             return os.path.normpath(os.path.join(request.directory, keys["OutputDirectory"][-1]))
     own = os.path.join(os.path.normpath(request.directory), "mkosi.output")
-    if os.path.isdir(own):
+    if builder.call(within.is_directory, own):
         return own
     return None if request.import_as else os.path.normpath(request.directory)
 
@@ -149,13 +212,11 @@ def _old_caches(directory: str, sections: Settings, mkosi: host.Version) -> list
     return [os.path.normpath(os.path.join(directory, value[-1])) for value in values if value]
 
 
-def _outputs_there(record: Record, destination: t.Optional[str]) -> bool:
+def _outputs_there(record: Record, destination: t.Optional[str], builder: Builder) -> bool:
     """Whether all that the last build left lies where it would lie now."""
-    return (
-        bool(record.outputs and destination)
-        and all(map(os.path.lexists, record.outputs))
-        and {os.path.dirname(path) for path in record.outputs} == {destination}
-    )
+    if not record.outputs or {os.path.dirname(path) for path in record.outputs} != {destination}:
+        return False
+    return len(builder.call(within.there, list(record.outputs))) == len(record.outputs)
 
 
 def _stage_root(request: Request, destination: t.Optional[str]) -> str:
@@ -183,11 +244,15 @@ def _images(request: Request, beside: Beside) -> t.Optional[images_model.Snapsho
     return images_seen.snapshot([wanted.image(request, beside, with_source=False)])
 
 
-def remains(request: Request) -> Remains:
+def remains(request: Request, builder: Builder) -> Remains:
     """Read what there is to take away. Needs neither mkosi nor a valid configuration."""
     record = mkosi_record.read(request.directory)
-    roots = {os.path.dirname(path) for path in record.outputs}
-    roots |= {request.directory, machined.MACHINES_DIRECTORY}
+    roots = {os.path.dirname(path) for path in record.outputs} | {request.directory}
+    for found in map(ground.look, sorted(roots)):
+        if found.there:
+            ground.check(found, builder.account, danger=ground.WRITE)
+    if builder.is_root:
+        roots.add(machined.MACHINES_DIRECTORY)
     stages = [mkosi_build.stage_of(request.directory, root) for root in sorted(roots)]
     images = None
     if request.import_as is not None:
@@ -195,33 +260,30 @@ def remains(request: Request) -> Remains:
     return Remains(
         record=record,
         recorded=mkosi_record.exists(request.directory),
-        files=tuple(_present(request.directory, record.files)),
-        outputs=tuple(filter(os.path.lexists, record.outputs)),
-        stages=tuple(filter(os.path.lexists, stages)),
+        files=tuple(_present(request.directory, builder, {}, record)),
+        outputs=tuple(builder.call(within.there, list(record.outputs))),
+        stages=tuple(builder.call(within.there, stages)),
         images=images,
     )
 
 
-def _present(directory: str, paths: t.Iterable[str]) -> dict[str, tuple[str, int, int]]:
-    """Text, mode and owner of those of our files that are there."""
-    found = {}
-    for path in paths:
-        full = os.path.join(directory, path)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            status = os.lstat(full)
-            if stat.S_ISREG(status.st_mode):
-                text = core_files.read(full)
-                found[path] = (text or "", stat.S_IMODE(status.st_mode), status.st_uid)
-            else:
-                found[path] = ("", -1, status.st_uid)
-    return found
+def _present(
+    directory: str, builder: Builder, layout: mkosi_files.Layout, record: Record
+) -> dict[str, tuple[str, int, int]]:
+    """Text, mode and owner of what we write or wrote, where it is there."""
+    sizes = dict.fromkeys(record.files, 0)
+    sizes.update({path: len(os.fsencode(file.text)) for path, file in layout.items()})
+    found = builder.call(
+        within.present, directory, builder.account.uid, dict(sorted(sizes.items()))
+    )
+    return {path: (text, mode, owner) for path, (text, mode, owner) in found.items()}
 
 
 # --- clean: what there would be -------------------------------------------------------------
 
 
 def _caches(
-    summary: mkosi_summary.Summary, view: str, directory: str, number: int
+    summary: mkosi_summary.Summary, here: str, directory: str, number: int, builder: Builder
 ) -> dict[str, tuple[str, ...]]:
     """The globs that would find something to clean, by level."""
     main = summary.main
@@ -230,7 +292,7 @@ def _caches(
         value = main.get(name)
         if isinstance(value, list):
             value = value[0] if value else None
-        return value.replace(view, directory) if isinstance(value, str) else None
+        return value.replace(here, directory) if isinstance(value, str) else None
 
     if summary.old:
         package, build, cache = path("Package Cache"), path("Build Directory"), None
@@ -239,7 +301,7 @@ def _caches(
     else:
         package, cache = path("PackageCacheDirectory"), path("CacheDirectory")
         build = path("BuildSubdirectory") or path("BuildDirectory")
-    kept = glob.glob(f"{glob.escape(cache)}/*.cache*") if cache else []
+    kept = builder.call(within.found_by, [f"{glob.escape(cache)}/*.cache*"]) if cache else []
     # The lists of packages and their keys: with the images up to mkosi 25, then with the packages.
     lists = [one for one in kept if number >= table.LEAVES_PACKAGES and one.endswith(_LISTS)]
     images = [glob.escape(one) for one in kept if one not in lists]
@@ -264,15 +326,15 @@ def _to_clean(
     destination: t.Optional[str],
     output: str,
     caches: t.Mapping[str, t.Sequence[str]],
+    builder: Builder,
 ) -> tuple[str, ...]:
-    found = []
-    outputs = list(filter(os.path.lexists, record.outputs))
+    """The levels that would find something."""
+    outputs = [glob.escape(path) for path in record.outputs]
     if destination:
-        outputs += [os.path.join(destination, output)]
-        outputs += glob.glob(os.path.join(glob.escape(destination), glob.escape(output) + ".*"))
-    if any(os.path.lexists(path) for path in outputs):
-        found.append("outputs")
-    for level in ("incremental", "all"):
-        if any(glob.glob(pattern) for pattern in caches[level]):
-            found.append(level)
-    return tuple(found)
+        own = os.path.join(glob.escape(destination), glob.escape(output))
+        outputs += [own, f"{own}.*"]
+    patterns = {"outputs": outputs, **{level: list(caches[level]) for level in _CACHED}}
+    return tuple(level for level in patterns if builder.call(within.found_by, patterns[level]))
+
+
+_CACHED = ("incremental", "all")

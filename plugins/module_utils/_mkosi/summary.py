@@ -14,6 +14,7 @@ import json
 import re
 import typing as t
 
+from .._core import masks
 from . import table
 from .text import Settings, Values
 
@@ -136,9 +137,14 @@ def lost(settings: Settings, summary: Summary) -> list[str]:
             if not found:
                 missing.append(f"[{section}] {name}= is not in it at all")
             elif not any(_arrived(values, _value(name, summary, image)) for image in found):
-                there = json.dumps(_value(name, summary, found[-1]))
-                missing.append(f"[{section}] {name}={', '.join(values)}, but it has {there}")
+                missing.append(_other(section, name, values, _value(name, summary, found[-1])))
     return missing
+
+
+def _other(section: str, name: str, values: Values, found: t.Any) -> str:
+    if masks.may_be_secret(name):
+        return f"[{section}] {name}=, but it has something else"
+    return f"[{section}] {name}={', '.join(values)}, but it has {json.dumps(found)}"
 
 
 def _told(name: str, summary: Summary, image: Fields) -> bool:

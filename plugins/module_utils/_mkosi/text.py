@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core import ini
 from .._core.plan import Failure
 
 Values = tuple[str, ...]
@@ -48,29 +49,39 @@ def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, lis
     return config
 
 
-def render(settings: Settings) -> str:
-    """The text of a mkosi.conf, or of a repart definition, that says exactly this."""
+def render(settings: Settings, what: str = "config") -> str:
+    """The text of a mkosi.conf that says exactly this; what would not come back is refused."""
     blocks = []
     for section, keys in settings.items():
-        lines = [_line(name, values) for name, values in keys.items()]
+        ini.check_name(section, what)
+        lines = [_line(section, name, values, what) for name, values in keys.items()]
         if lines:
             blocks.append(f"[{section}]\n" + "".join(lines))
     return "\n".join(blocks)
 
 
-def _line(name: str, values: Values) -> str:
+def _line(section: str, name: str, values: Values, what: str) -> str:
+    ini.check_name(name, what)
+    for value in values:
+        _check_line(value, len(values) > 1, f"{what}: [{section}] {name}=")
     # Several lines are one list to every mkosi; a setting given twice replaced itself in some.
     joined = "\n        ".join(values)
     return f"{name}={joined}\n"
 
 
-def render_definition(settings: Settings) -> str:
+def _check_line(value: str, one_of_many: bool, what: str) -> None:
+    checked(value, what)
+    if value != value.strip():
+        raise Failure(f"{what} begins or ends with a blank, which mkosi would take away")
+    if "#" in value:
+        raise Failure(f"{what} contains '#', with which mkosi begins a comment wherever it stands")
+    if one_of_many and (not value or value.startswith(";")):
+        raise Failure(f"{what} has a value that is empty or begins with ';', which is no value")
+
+
+def render_definition(settings: Settings, what: str = "repart") -> str:
     """systemd-repart's files repeat a setting for each value, as systemd does."""
-    return "\n".join(
-        f"[{section}]\n"
-        + "".join(f"{name}={value}\n" for name, values in keys.items() for value in values)
-        for section, keys in settings.items()
-    )
+    return ini.render(ini.Settings(settings), what)
 
 
 def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, dict[str, Values]]:
@@ -79,12 +90,14 @@ def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, 
     for section, keys in config.items():
         if keys is None:
             continue
+        ini.check_name(str(section), what)
         if not isinstance(keys, t.Mapping):
             raise Failure(
                 f"{what}: section {section!r} is {type(keys).__name__}; expected its settings,"
                 " {Key: value}"
             )
         for name, value in keys.items():
+            ini.check_name(str(name), f"{what}, [{section}]")
             if value is not None:
                 lines = _lines_of(value, f"{what}: [{section}] {name}=")
                 result.setdefault(str(section), {})[str(name)] = lines

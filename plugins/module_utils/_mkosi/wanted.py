@@ -11,6 +11,7 @@ are read.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import typing as t
 
@@ -64,6 +65,8 @@ def request_of(entry: t.Mapping[str, t.Any]) -> Request:
     known = {field.name for field in dataclasses.fields(Request)}
     given = {key: value for key, value in entry.items() if key in known and value is not None}
     given.update(config=_sections(entry["config"]), contents=contents)
+    if given.get("user") == "root":
+        del given["user"]
     return Request(**given)
 
 
@@ -73,12 +76,16 @@ def check(request: Request) -> None:
             f"directory {request.directory!r}: expected the absolute path of a directory for the"
             " configuration, which is made when it is missing"
         )
+    if not request.directory.isprintable():
+        raise Failure(f"directory {request.directory!r} has a control character in it")
+    if not (request.root_password or "").isprintable():
+        raise Failure("root_password has a control character in it; expected one line of text")
     if request.import_as is not None:
         machined.check_image_name(request.import_as)
     if request.read_only is not None and request.import_as is None:
         raise Failure("read_only is a property of the image; name it with import_as")
-    if request.timeout <= 0:
-        raise Failure(f"timeout {request.timeout:g} is not above 0")
+    if not 0 < request.timeout < math.inf:
+        raise Failure(f"timeout {request.timeout:g} is not above 0, or has no end")
 
 
 def check_all(requests: t.Sequence[Request]) -> None:

@@ -13,12 +13,15 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.build import (
     TAIL,
     Build,
+    Stage,
     command,
     image_in,
     last_words,
     phase_of,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.host import Version
+
+STAGE = Stage("/srv/stage/output", "/srv/stage/workspace")
 
 TRACED = """\
 E: The list of sources could not be read.
@@ -72,7 +75,7 @@ def test_mkosi_says_what_it_begins_with(line: str, phase: t.Optional[str]) -> No
 @pytest.mark.parametrize("number", [14, 25, 27])
 @pytest.mark.parametrize("levels", [0, 1, 2])
 def test_each_mkosi_is_told_where_to_build_in_its_own_words(number: int, levels: int) -> None:
-    words = command(build(number, levels=levels), "/srv/stage/output")
+    words = command(build(number, levels=levels), STAGE)
     assert words[:3] == ["mkosi", "--directory", "/srv/a"]
     assert words[-1] == "build"
     assert words.count("--force") == levels + 1

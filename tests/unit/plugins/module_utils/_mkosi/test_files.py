@@ -63,7 +63,7 @@ def test_a_finalize_script_runs_outside() -> None:
 
 def test_scripts_are_executable() -> None:
     files = layout(Contents(scripts={"build": Script(INSIDE)}), None, 25)
-    assert files["mkosi.build.chroot"].mode == 0o755
+    assert files["mkosi.build.chroot"].mode == 0o700
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_strange_name_of_a_definition_is_refused(name: str) -> None:
 def test_the_root_password_is_for_the_builder_alone(version: int, text: str) -> None:
     config = {"Content": {"RootPassword": ("hashed:s3cret",)}}
     files = layout(Contents(), translate.translate(config, version), version)
-    assert files["mkosi.rootpw"] == File(text, 0o600, secret=True)
+    assert files["mkosi.rootpw"] == File(text, 0o600)
     assert "s3cret" not in files["mkosi.conf"].text
 
 
@@ -217,7 +217,7 @@ def test_the_given_script_runs_after_the_users_with_its_arguments(image: pathlib
     contents = Contents(users=(alan(),), scripts={"postinst": Script(own)})
     files = layout(contents, None, 25)
     assert set(files) == {"mkosi.postinst"}
-    assert files["mkosi.postinst"].secret
+    assert files["mkosi.postinst"].mode == 0o700
     assert run(files["mkosi.postinst"].text, image, "final").returncode == 7
     assert (image / "said").read_text() == "final\n"
 

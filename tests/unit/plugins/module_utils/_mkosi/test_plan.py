@@ -37,8 +37,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._systemd.machined 
 
 HERE = "/srv/a"
 OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "1" * 64
-CONFIGURATION = File("[Distribution]\nDistribution=custom\n")
-PASSWORD = File("s3cret\n", 0o600, secret=True)
+CONFIGURATION = File("[Distribution]\nDistribution=custom\n", 0o600)
+PASSWORD = File("s3cret\n", 0o600)
 
 
 def request(**fields: t.Any) -> Request:
@@ -63,7 +63,7 @@ def directory(**fields: t.Any) -> Snapshot:
         "mkosi": Version(25, "25.3"),
         "record": Record(HERE, "salt", ("mkosi.conf",), NEW, (f"{HERE}/out.tar",), "25.3"),
         "files": {"mkosi.conf": CONFIGURATION},
-        "present": {"mkosi.conf": (CONFIGURATION.text, 0o644, 0)},
+        "present": {"mkosi.conf": (CONFIGURATION.text, 0o600, 0)},
         "owner": 0,
         "warnings": (),
         "beside": Beside(),
@@ -171,12 +171,29 @@ def test_a_password_that_others_may_read_is_written_again(found: tuple[str, int,
     assert said(plan(request(), seen)) == [f"write {HERE}/mkosi.rootpw"]
 
 
-@pytest.mark.parametrize(("mode", "owner"), [(0o600, 1000), (0o640, 1000), (0o644, 0), (0o755, 0)])
-def test_who_builds_owns_what_others_may_not_read(mode: int, owner: int) -> None:
-    file = File("text\n", mode)
-    seen = directory(files={"mkosi.extra/x": file}, present={}, owner=1000, **KEPT)
-    (step,) = plan(request(user="builder"), seen)
-    assert step.arguments["owner"] == owner
+@pytest.mark.parametrize("owner", [0, 1000])
+def test_who_builds_owns_what_is_written(owner: int) -> None:
+    file = File("text\n")
+    found = {"mkosi.extra/x": (file.text, 0o644, 1000)}
+    seen = directory(files={"mkosi.extra/x": file}, present=found, owner=owner, **KEPT)
+    steps = plan(request(user="builder"), seen)
+    assert said(steps) == ([] if owner == 1000 else [f"write {HERE}/mkosi.extra/x"])
+    for step in steps:
+        assert (step.arguments["directory"], step.arguments["path"]) == (HERE, "mkosi.extra/x")
+
+
+@pytest.mark.parametrize("path", ["mkosi.extra/x", "mkosi.postinst", "mkosi.sandbox/x"])
+def test_what_a_file_says_is_not_shown_but_that_it_is_another(path: str) -> None:
+    file = File("s3cret\n", 0o600)
+    for found in ({}, {path: ("0ther-s3cret\n", 0o600, 0)}):
+        shown = str(diff(plan(request(), directory(files={path: file}, present=found, **KEPT))))
+        assert "s3cret" not in shown
+        assert ("another one" in shown) == bool(found)
+
+
+def test_a_tree_that_a_user_built_is_not_taken_over() -> None:
+    with pytest.raises(Failure, match="expected a file, which root can take over"):
+        plan(request(import_as="web", user="builder"), directory(images=images()))
 
 
 def test_a_password_is_never_shown() -> None:
@@ -184,13 +201,13 @@ def test_a_password_is_never_shown() -> None:
     for present in ({}, {"mkosi.rootpw": other}):
         seen = directory(files={"mkosi.rootpw": PASSWORD}, present=present, **KEPT)
         assert "s3cret" not in str(diff(plan(request(), seen)))
-    gone = directory(present={"mkosi.conf": (CONFIGURATION.text, 0o644, 0), "mkosi.rootpw": other})
+    gone = directory(present={"mkosi.conf": (CONFIGURATION.text, 0o600, 0), "mkosi.rootpw": other})
     assert "s3cret" not in str(diff(plan(request(), gone)))
 
 
 def test_what_the_module_no_longer_writes_is_removed() -> None:
     present = {
-        "mkosi.conf": (CONFIGURATION.text, 0o644, 0),
+        "mkosi.conf": (CONFIGURATION.text, 0o600, 0),
         "mkosi.postinst": ("#!/bin/sh\n", 0o755, 0),
     }
     assert said(plan(request(), directory(present=present, **KEPT))) == [
@@ -278,7 +295,7 @@ def situations(draw: st.DrawFn) -> tuple[Request, Snapshot]:
         update=draw(st.booleans()),
         read_only=draw(st.none() | st.booleans()) if imported else None,
     )
-    found = draw(st.none() | st.just((CONFIGURATION.text, 0o644, 0)) | st.just(("#", 0o600, 7)))
+    found = draw(st.none() | st.just((CONFIGURATION.text, 0o600, 0)) | st.just(("#", 0o600, 7)))
     seen = directory(
         record=Record(HERE, "salt", ("mkosi.conf",), draw(st.sampled_from([None, OLD, NEW]))),
         present={"mkosi.conf": found} if found else {},
@@ -299,7 +316,7 @@ def carried_out(asked: Request, seen: Snapshot, steps: Plan) -> Snapshot:
     fields: dict[str, t.Any] = {}
     for step in steps:
         if step.verb == "write":
-            fields["present"] = {"mkosi.conf": (CONFIGURATION.text, 0o644, 0)}
+            fields["present"] = {"mkosi.conf": (CONFIGURATION.text, 0o600, 0)}
         elif step.verb == "build":
             fields.update(
                 record=dataclasses.replace(seen.record, digest=NEW),

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.nspawn.machined.plugins.module_utils._core import ini
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.text import (
     normalise,
@@ -70,6 +73,23 @@ def test_a_text_that_is_no_configuration_is_refused_with_its_line(text: str) -> 
         parse(text)
 
 
+def test_a_line_that_is_refused_is_not_told() -> None:
+    with pytest.raises(Failure) as raised:
+        parse("[Content]\nEnvironment=A=x\npl4nted\n")
+    assert "pl4nted" not in raised.value.message
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\0", "", "a]", "[a", "a=b", " a", "#a"])
+def test_a_name_that_would_be_something_else_in_a_file_is_refused(name: str) -> None:
+    for config in ({name: {"Key": ("x",)}}, {"Section": {name: ("x",)}}):
+        with pytest.raises(Failure, match="cannot be the name"):
+            normalise(config)
+        with pytest.raises(Failure, match="cannot be the name"):
+            render(config)
+        with pytest.raises(Failure, match="cannot be the name"):
+            render_definition(config)
+
+
 # --- properties ---
 
 
@@ -79,3 +99,26 @@ def test_a_rendered_configuration_reads_back_the_same(
 ) -> None:
     parsed = parse(render(config))
     assert {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()} == config
+
+
+texts = st.text(max_size=8) | st.sampled_from(
+    ["a\nb", "a\0", "#", ";a", "[a]", "a\\", " a", "", "="]
+)
+anything = st.dictionaries(
+    names | texts,
+    st.dictionaries(
+        names | texts, st.lists(lines | texts, min_size=1, max_size=3).map(tuple), min_size=1
+    ),
+    max_size=3,
+)
+
+
+@given(anything)
+def test_whatever_is_written_reads_back_the_same(
+    config: dict[str, dict[str, tuple[str, ...]]],
+) -> None:
+    with contextlib.suppress(Failure):
+        parsed = parse(render(config))
+        assert {s: {k: tuple(v) for k, v in keys.items()} for s, keys in parsed.items()} == config
+    with contextlib.suppress(Failure):
+        assert dict(ini.parse(render_definition(config))) == dict(ini.Settings(config))

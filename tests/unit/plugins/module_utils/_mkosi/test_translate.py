@@ -219,7 +219,7 @@ def test_base_packages_can_be_declined_in_the_old_words() -> None:
         ({"Output": {"Format": "uki"}}, 14, "needs a newer mkosi than 14"),
         ({"Output": {"Format": "plain_squashfs"}}, 25, "repart definition"),
         ({"Content": {"Packages": ["a#b"]}}, 25, "begins a comment"),
-        ({"Content": {"Bad Key": 1}}, 25, "cannot be a setting"),
+        ({"Content": {"Bad Key": 1}}, 25, "cannot be the name of a section or key"),
     ],
 )
 def test_what_mkosi_would_not_understand_is_refused_with_what_to_do(

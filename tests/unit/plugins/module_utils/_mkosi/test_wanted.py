@@ -28,11 +28,20 @@ from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.wanted impo
         ({"import_as": "a/b"}, "slash"),
         ({"read_only": True}, "name it with import_as"),
         ({"timeout": 0}, "is not above 0"),
+        ({"timeout": float("inf")}, "has no end"),
+        ({"timeout": float("nan")}, "is not above 0"),
+        ({"directory": "/srv/a\nb"}, "has a control character"),
+        ({"root_password": "one\ntwo"}, "root_password has a control character"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(fields: t.Mapping[str, t.Any], words: str) -> None:
     with pytest.raises(Failure, match=words):
         check(dataclasses.replace(Request("/srv/a"), **fields))
+
+
+def test_root_is_nobody_else() -> None:
+    assert request_of(arguments(user="root")).user is None
+    assert request_of(arguments(user="alan")).user == "alan"
 
 
 @pytest.mark.parametrize("field", ["directory", "import_as"])
