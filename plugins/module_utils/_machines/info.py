@@ -26,7 +26,10 @@ from . import drift
 from . import record as machines_record
 
 Fields = dict[str, t.Any]
+Value = t.TypeVar("Value")
 WORKERS = 8
+# For all that is asked of one machine. A healthy one answers within tenths of a second.
+PATIENCE = 20
 STATS = {
     "cpu_seconds": "CPUUsageNSec",
     "memory": "MemoryCurrent",
@@ -57,27 +60,38 @@ def tell(names: t.Optional[t.Sequence[str]], details: Details) -> list[Fields]:
     # Any of its instances tells systemd's pattern for all of them.
     candidates = dict.fromkeys([*(names or []), *images, *machines, *machines_record.names()])
     units = systemd_units.snapshot([machined.unit_of(name) for name in candidates])
+    recorded = set(machines_record.names())
     found = []
     for name in names if names is not None else sorted(candidates):
         unit = units[machined.unit_of(name)]
         known = name in machines or unit.enabled or unit.active != "inactive"
-        if names is not None or known or machines_record.read(name) is not None:
+        if names is not None or known or name in recorded:
             found.append(_Facts(name, images.get(name), machines.get(name), unit, details))
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(_Facts.fields, found))
 
 
-@dataclasses.dataclass(frozen=True)
+class _Asked(Failure):
+    """What was asked cannot be told of any machine."""
+
+
+@dataclasses.dataclass
 class _Facts:
-    """One machine and what was seen of it together with the others."""
+    """One machine and what was seen of it together with the others.
+
+    Whatever it does not tell, or not in time, is an error of its own, and no other's.
+    """
 
     name: str
     image: t.Optional[machined.Image]
     machine: t.Optional[machined.Machine]
     unit: systemd_units.UnitState
     details: Details
+    errors: dict[str, str] = dataclasses.field(default_factory=dict)
+    _end: float = 0
 
     def fields(self) -> Fields:
+        self._end = time.monotonic() + PATIENCE
         fields: Fields = {
             "name": self.name,
             "state": self.state(),
@@ -91,20 +105,43 @@ class _Facts:
             "root": self.machine.root if self.machine else None,
             **self.times(),
             **self.unit_state(),
-            "interfaces": self.interfaces(),
-            "addresses": self.addresses(),
-            "os": self.os(),
+            "interfaces": self._told("interfaces", self.interfaces, []),
+            "addresses": self._told("addresses", self.addresses, []),
+            "os": self._told("os", self.os, None),
             "drop_ins": list(self.unit.drop_ins),
-            **self.settings(),
-            **self.drift(),
+            **self._told("settings", self.settings, {"settings_file": None, "settings": {}}),
+            **self._told("drift", self.drift, {}),
         }
         if self.details.stats:
-            fields["stats"] = self.stats()
+            fields["stats"] = self._told("stats", self.stats, None)
         if self.details.health:
-            fields.update(self.health())
+            unknown = {"system_state": "unknown", "failed_units": []}
+            fields.update(self._told("health", self.health, unknown))
         if self.details.logs:
-            fields["logs"] = self.logs()
-        return fields
+            fields["logs"] = self._told("logs", self.logs, [])
+        return {**fields, "errors": self.errors}
+
+    def _told(self, subject: str, tell: t.Callable[[], Value], otherwise: Value) -> Value:
+        """What can be told of one subject; why not, and something in its place, when it cannot."""
+        try:
+            return tell()
+        except _Asked:
+            raise
+        except Failure as failure:
+            self.errors[subject] = failure.message
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            self.errors[subject] = f"{type(error).__name__}: {error}"
+        return otherwise
+
+    def _left(self, most: float) -> float:
+        """For how long a question may still wait for its answer."""
+        left = min(most, self._end - time.monotonic())
+        if left <= 0:
+            raise Failure(
+                f"{self.name} was not asked: what was asked before took {PATIENCE} s. If it hangs"
+                " or is stopped (SIGSTOP), restart it"
+            )
+        return left
 
     def state(self) -> str:
         """One word for what machined, the unit and the image say together."""
@@ -162,7 +199,7 @@ class _Facts:
         release = self._ask("GetMachineOSRelease")
         if release is None and self.image is not None:
             try:
-                (release,) = bus.call(bus.MACHINED, "GetImageOSRelease", "s", self.name)
+                (release,) = self._call("GetImageOSRelease")
             except bus.CallFailed:
                 return None
         return {key.lower(): value for key, value in release.items()} if release else None
@@ -172,10 +209,13 @@ class _Facts:
         if self.machine is None:
             return None
         try:
-            (answer,) = bus.call(bus.MACHINED, method, "s", self.name)
+            (answer,) = self._call(method)
         except bus.CallFailed:
             return None
         return answer
+
+    def _call(self, method: str) -> list[t.Any]:
+        return bus.call(bus.MACHINED, method, "s", self.name, timeout=self._left(10))
 
     def settings(self) -> Fields:
         """Which file counts, what is in it, and whether the machine runs with it."""
@@ -223,7 +263,8 @@ class _Facts:
         if self.machine is None:
             return None
         names = ",".join(STATS.values())
-        shown = run(["systemctl", "show", f"--property={names}", "--", self.machine.unit]).stdout
+        argv = ["systemctl", "show", f"--property={names}", "--", self.machine.unit]
+        shown = run(argv, timeout=self._left(15)).stdout
         values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         return {word: _number(word, values.get(name, "")) for word, name in STATS.items()}
 
@@ -233,9 +274,9 @@ class _Facts:
             return {"system_state": None, "failed_units": []}
         # Without --wait: that was seen to hang for ever.
         argv = ["systemctl", f"--machine={self.name}", "is-system-running"]
-        state = run(argv, check=False, timeout=15).stdout.strip()
+        state = run(argv, check=False, timeout=self._left(10)).stdout.strip()
         argv = ["systemctl", f"--machine={self.name}", "list-units", "--failed", "--output=json"]
-        listed = run([*argv, "--no-pager"], check=False, timeout=15).stdout
+        listed = run([*argv, "--no-pager"], check=False, timeout=self._left(10)).stdout
         failed = [unit["unit"] for unit in json.loads(listed)] if listed.startswith("[") else []
         return {"system_state": state or "unknown", "failed_units": failed}
 
@@ -250,9 +291,9 @@ class _Facts:
             argv.append(f"--root={self.image.path}")
         else:
             return []
-        said = run(argv, check=False, timeout=30)
+        said = run(argv, check=False, timeout=self._left(15))
         if "Failed to parse timestamp" in said.stderr:
-            raise Failure(
+            raise _Asked(
                 f"since: {self.details.since!r} is no time for journalctl; expected words like"
                 " -1h, yesterday or 2026-11-01 12:00"
             )
