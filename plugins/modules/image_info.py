@@ -111,6 +111,13 @@ images:
       type: dict
       returned: always
       sample: {ID: debian, VERSION_ID: "13"}
+    problem:
+      description:
+        - Why RV(images[].os) could not be read, where there is something else than a file. Nothing
+          when it could.
+      type: str
+      returned: always
+      sample: "web:/etc/os-release is a FIFO"
     machine:
       description: The machine that runs from it. Nothing when none does.
       type: str

@@ -11,9 +11,11 @@ import dataclasses
 import os
 import typing as t
 
+from .._core.plan import Failure
+from .._core.printable import printable
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import keepers, provenance, seen
+from . import keepers, provenance, releases, seen
 from .model import Provenance
 
 
@@ -35,6 +37,14 @@ def _told_record(record: Provenance) -> dict[str, t.Any]:
     fields = dataclasses.asdict(record)
     del fields["identity"], fields["parent"], fields["replaces"], fields["owed"]
     return {**fields, "names": list(record.names)}
+
+
+def _release(image: machined.Image, kind: ImageClass) -> dict[str, t.Any]:
+    """What an image says it is, or why it does not; the others go on."""
+    try:
+        return {"os": releases.of(image, kind), "problem": None}
+    except (Failure, OSError) as error:
+        return {"os": {}, "problem": printable(str(error))}
 
 
 def brief(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
@@ -59,7 +69,7 @@ def tell(names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE) -> list
     used = seen.users_of(kind, there)
 
     def details(key: str) -> dict[str, t.Any]:
-        return {**keeper.sizes(there[key]), "os": keeper.release(there[key])}
+        return {**keeper.sizes(there[key]), **_release(there[key], kind)}
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = dict(zip(chosen, pool.map(details, chosen)))

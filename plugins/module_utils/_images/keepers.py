@@ -13,7 +13,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shlex
 import stat
 import struct
 import typing as t
@@ -60,9 +59,6 @@ class Keeper(t.Protocol):
 
     def sizes(self, image: Image) -> dict[str, t.Optional[int]]:
         """How much an image takes and may take."""
-
-    def release(self, image: Image) -> dict[str, str]:
-        """What the image says it is; nothing when it does not say, or cannot be looked into."""
 
     def remove(self, name: str) -> None: ...
 
@@ -115,13 +111,6 @@ class _Machined:
                 ("limit_exclusive", "LimitExclusive"),
             )
         }
-
-    def release(self, image: Image) -> dict[str, str]:
-        try:
-            (fields,) = bus.call(bus.MACHINED, "GetImageOSRelease", "s", image.name, timeout=30)
-        except Failure:
-            return {}
-        return t.cast("dict[str, str]", fields)
 
     def remove(self, name: str) -> None:
         path = os.path.join(self.kind.root, name)
@@ -232,20 +221,6 @@ class _Directories:
             "limit_exclusive": limit,
         }
 
-    def release(self, image: Image) -> dict[str, str]:
-        if image.type not in ("directory", "subvolume"):
-            return {}
-        for place in self.kind.release:
-            try:
-                path = files.inside(image.path, place.format(name=image.name))
-                # Whoever made the image may have put a pipe there.
-                text = files.read(path) if os.path.isfile(path) else None
-            except (OSError, Failure):
-                continue
-            if text is not None:
-                return fields_of(text)
-        return {}
-
     def remove(self, name: str) -> None:
         image = self._present(name)
         aside = staging.directory_of(self.kind.key(name), self.kind.root)
@@ -330,19 +305,6 @@ def _born(path: str) -> int:
     (mask,) = struct.unpack_from("=I", found)
     seconds, nanoseconds = struct.unpack_from("=qI", found, _STATX_BTIME_OFFSET)
     return t.cast("int", seconds * 1_000_000 + nanoseconds // 1000) if mask & _STATX_BTIME else 0
-
-
-def fields_of(text: str) -> dict[str, str]:
-    """The fields of an os-release file."""
-    found = {}
-    for line in text.splitlines():
-        key, equals, value = line.strip().partition("=")
-        if equals and key and not key.startswith("#"):
-            try:
-                found[key] = "".join(shlex.split(value))
-            except ValueError:
-                continue  # a quote that is not closed; systemd leaves the line out as well
-    return found
 
 
 def merged(hierarchies: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, str]:

@@ -14,12 +14,16 @@ import base64
 import contextlib
 import dataclasses
 import email.message
+import errno
 import functools
 import hashlib
+import io
 import os
 import stat
 import typing as t
 
+from .._core import descriptors
+from .._core.descent import Descent
 from .._core.plan import Failure
 from . import formats, web
 from . import verify as images_verify
@@ -43,9 +47,12 @@ def of_path(path: str, wanted_format: str, checksum: t.Optional[str]) -> Source:
         raise Failure(f"path {path} is neither a file, a directory nor a block device")
     if wanted_format == "directory":
         raise Failure(f"path {path} is a file; format: directory needs a directory")
-    with open(real, "rb") as stream:
-        head = stream.read(formats.HEAD_SIZE)
-        size = stream.seek(0, os.SEEK_END)
+    try:
+        with opened(real) as stream:
+            head = stream.read(formats.HEAD_SIZE)
+            size = stream.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise Failure(f"path {path}: {error.strerror}. Expected a file") from None
     compression = formats.compression_of(head)
     return Source(
         kind="path",
@@ -94,28 +101,69 @@ def _of_directory(path: str, real: str, wanted_format: str, checksum: t.Optional
 
 
 def state_of(directory: str) -> str:
-    """A digest of names, sizes, modes and times: cheap, and other when a file is other."""
+    """A digest of names, sizes, modes and times: cheap, and other when a file is other.
+
+    By descriptors: whoever makes directories in directories makes paths that are too long.
+    """
     digest = hashlib.sha256()
-    for where, directories, files in os.walk(directory):
-        directories.sort()
-        for name in sorted(files) + directories:
-            path = os.path.join(where, name)
+    top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with Descent(top, directory, mounts=True) as place:
+            waiting = [_digested(place, "", digest)]
+            while waiting:
+                if waiting[-1]:
+                    name = waiting[-1].pop()
+                    try:
+                        place.enter(name)
+                    except (FileNotFoundError, NotADirectoryError):
+                        continue  # it has become something else meanwhile
+                    waiting.append(_digested(place, name, digest))
+                    continue
+                waiting.pop()
+                if waiting:
+                    place.leave()
+    finally:
+        os.close(top)
+    return f"tree:{digest.hexdigest()}"
+
+
+def _digested(place: Descent, name: str, digest: t.Any) -> list[str]:
+    """Add all that is in one directory; return the directories in it, the first one last."""
+    digest.update(repr((place.depth, name)).encode("utf-8", "surrogateescape"))
+    directories = []
+    with os.scandir(place.here) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
             with contextlib.suppress(FileNotFoundError):
-                status = os.lstat(path)
+                status = entry.stat(follow_symlinks=False)
                 # A directory's own size and time change when nothing of it does.
                 isdir = stat.S_ISDIR(status.st_mode)
                 contents = () if isdir else (status.st_size, status.st_mtime_ns)
-                fields = (path, status.st_mode, status.st_uid, status.st_gid, *contents)
+                fields = (entry.name, status.st_mode, status.st_uid, status.st_gid, *contents)
                 digest.update(repr(fields).encode("utf-8", "surrogateescape"))
-    return f"tree:{digest.hexdigest()}"
+                if isdir:
+                    directories.append(entry.name)
+    return directories[::-1]
 
 
 def checksum_of(path: str) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with opened(path) as stream:
         for chunk in iter(lambda: stream.read(1 << 20), b""):
             digest.update(chunk)
     return f"sha256:{digest.hexdigest()}"
+
+
+def opened(path: str) -> io.BufferedReader:
+    """Open a file or a block device for reading; an error (EINVAL) when it is anything else.
+
+    Who has put a FIFO there since somebody looked must not make us wait.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISBLK(mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, f"it is {descriptors.kind(mode)}, and no regular file", path)
 
 
 # --- URLs -----------------------------------------------------------------------------------
@@ -172,7 +220,7 @@ def fetch_small(address: Address, limit: int, *, patience: Patience, whole: bool
     """The bytes of a small file; an error when it is larger than that."""
     if address.is_file:
         try:
-            with open(address.path, "rb") as stream:
+            with opened(address.path) as stream:
                 data = stream.read(limit + 1)
         except OSError as error:
             raise web.Refused(f"{address.shown}: {error.strerror}") from None

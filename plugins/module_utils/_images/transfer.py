@@ -27,7 +27,7 @@ import typing as t
 
 from .._core import progress, run
 from .._core.plan import Failure
-from . import formats, web
+from . import formats, sources, web
 from .model import Source
 from .patience import Deadline, Patience
 from .staging import Stage
@@ -249,7 +249,10 @@ def _opened(
     source: Source, stack: contextlib.ExitStack, patience: Patience
 ) -> tuple[Stream, Source]:
     if source.address is None:
-        return stack.enter_context(open(source.file or "", "rb")), source
+        try:
+            return stack.enter_context(sources.opened(source.file or "")), source
+        except OSError as error:
+            raise Failure(f"{source.location}: {error.strerror}") from None
     response = stack.enter_context(web.asked(source.address, patience))
     length = response.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None

@@ -8,7 +8,6 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.nspawn.machined.plugins.module_utils._images.keepers import (
-    fields_of,
     images_in,
     merged,
     of,
@@ -90,15 +89,3 @@ def test_what_is_merged_is_told_with_the_hierarchies() -> None:
         {"hierarchy": "/srv", "extensions": "none", "since": None},
     ]
     assert merged(status) == {"a": "/opt and /usr", "b": "/usr"}
-
-
-def test_the_fields_of_a_release_file_are_read_without_their_quotes() -> None:
-    text = """# a comment
-ID=_any
-NAME="Two words"
-VERSION_ID='1.2'
-
-no field
-BROKEN="
-"""
-    assert fields_of(text) == {"ID": "_any", "NAME": "Two words", "VERSION_ID": "1.2"}
