@@ -159,16 +159,14 @@ machines:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._access import face
 
 RIGHTS = ["start", "stop", "restart", "login", "shell", "kill", "terminate", "status"]
 
 ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "name": {"type": "str", "required": True},
-    "owner": {"type": "str"},
-    "owners": {"type": "list", "elements": "str", "default": []},
+    "name": {"type": "str", "required": True, "no_log": False},
+    "owner": {"type": "str", "no_log": False},
+    "owners": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "owner_may": {"type": "list", "elements": "str", "choices": RIGHTS},
     "owner_root_shell": {"type": "bool", "default": False},
     "owner_shared_users": {"type": "bool", "default": False},
@@ -182,7 +180,7 @@ ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 
 
 def main() -> t.NoReturn:
-    face.converge(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True))
+    face.converge(face.Module(argument_spec=ARGUMENTS, supports_check_mode=True))
 
 
 if __name__ == "__main__":

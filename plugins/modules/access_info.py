@@ -122,16 +122,14 @@ polkit:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._access import face
 
 
 def main() -> t.NoReturn:
-    module = AnsibleModule(
+    module = face.Module(
         argument_spec={
-            "name": {"type": "list", "elements": "str"},
-            "user": {"type": "list", "elements": "str", "default": []},
+            "name": {"type": "list", "elements": "str", "no_log": False},
+            "user": {"type": "list", "elements": "str", "default": [], "no_log": False},
         },
         supports_check_mode=True,
     )

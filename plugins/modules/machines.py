@@ -97,9 +97,33 @@ options:
         default: []
       owner:
         description:
-          - The user who may start, stop and enter the machine without being root. Remembered by
-            this module.
+          - A user of the host who may use the machine without being root, or with C(@) before it a
+            group. One who cannot be its owner is refused before anything changes.
+          - The rights themselves are granted by M(nspawn.machined.access), from the same entry.
+            They go with the machine when O(machines[].state=absent).
         type: str
+      owners:
+        description:
+          - Several of them, beside O(machines[].owner).
+        type: list
+        elements: str
+        default: []
+      owner_may:
+        description:
+          - What the owners may do; when left out, all of it.
+        type: list
+        elements: str
+        choices: [start, stop, restart, login, shell, kill, terminate, status]
+      owner_root_shell:
+        description:
+          - Whether the owners may also have a shell as root of the machine.
+        type: bool
+        default: false
+      owner_shared_users:
+        description:
+          - Let the machine have owners although its root is, or may be, root of the host.
+        type: bool
+        default: false
       vars:
         description:
           - Variables for the inventory. Remembered by this module.
@@ -255,6 +279,7 @@ import typing as t
 from ..module_utils._machines import face
 
 RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
+RIGHTS = ["start", "stop", "restart", "login", "shell", "kill", "terminate", "status"]
 
 ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "name": {"type": "str", "required": True, "no_log": False},
@@ -265,6 +290,10 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "owner": {"type": "str", "no_log": False},
+    "owners": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "owner_may": {"type": "list", "elements": "str", "choices": RIGHTS},
+    "owner_root_shell": {"type": "bool", "default": False},
+    "owner_shared_users": {"type": "bool", "default": False},
     "vars": {"type": "dict", "no_log": True},
     "restart": RESTART,
     "wait": {"type": "str", "choices": ["booted", "registered", "none"]},

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -40,6 +41,9 @@ def _put(text: t.Optional[str]) -> None:
     if text is None:
         core_files.remove(rules.PATH)
     else:
+        if os.path.lexists(rules.PATH) and not access_seen.is_sound(rules.PATH):
+            # A file hands its owner and attributes on to the one that replaces it.
+            core_files.remove(rules.PATH)
         # Polkit runs as a user of its own; the directory is closed to all others by its package.
         core_files.write(rules.PATH, text, mode=0o644)
     _let_read()

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from .._core import module as core_module
 from . import act, info, plan
 from . import seen as access_seen
 from . import wanted as access_wanted
 
 
-def converge(module: AnsibleModule) -> t.NoReturn:
+Module = core_module.Module
+
+
+def converge(module: Module) -> t.NoReturn:
     """The module C(access): who may do what with the machines of a host."""
     core_module.run(module, lambda: _converged(module))
 
 
-def _converged(module: AnsibleModule) -> dict[str, t.Any]:
+def _converged(module: Module) -> dict[str, t.Any]:
     entries = module.params["machines"]
     if module.params["state"] == "absent":
         wanted = access_wanted.gone_of(entries)
@@ -36,7 +37,7 @@ def _converged(module: AnsibleModule) -> dict[str, t.Any]:
     return core_module.converge(module, steps, act.VERBS, facts=lambda: {"machines": granted})
 
 
-def tell(module: AnsibleModule) -> t.NoReturn:
+def tell(module: Module) -> t.NoReturn:
     """The module C(access_info): who may do what now."""
     names, users = module.params["name"], module.params["user"]
     core_module.run(module, lambda: {"changed": False, **info.tell(names, users)})

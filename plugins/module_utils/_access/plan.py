@@ -23,7 +23,7 @@ def plan(seen: Snapshot, wanted: Wanted, *, installing: bool = False) -> Plan:
     check(seen, wanted, installing=installing)
     grants = granted(seen, wanted)
     text = rules.render(grants) if grants else None
-    if text == seen.text and seen.readable:
+    if text == seen.text and seen.sound:
         return ()
     verb = "remove" if text is None else "write"
     return (Step(verb, rules.PATH, {"text": text}, before=seen.text, after=text),)

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 import typing as t
 
+from .._core import ini
 from .._core.plan import Failure
 from .._settings import nspawn_file
 
@@ -96,6 +98,18 @@ def _of_map(text: str) -> t.Optional[str]:
             who = "root" if outside == 0 else f"user {outside}"
             return f"it runs, and its root is {who} of the host"
     return None
+
+
+def command_in(drop_in: t.Optional[str]) -> tuple[str, ...]:
+    """What a unit with this drop-in runs; the template's command when it does not say."""
+    commands = ini.parse(drop_in or "", "unit").values_of("Service", "ExecStart")
+    given = [command for command in commands if command]
+    if not given:
+        return TEMPLATE_COMMAND
+    try:
+        return tuple(shlex.split(given[-1].lstrip("@-:+!")))
+    except ValueError:
+        return ()
 
 
 # --- the settings ---------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from .._core.run import run
 from .._settings import nspawn_file
 from .._systemd import bus, machined
 from . import private_users, rules
-from .wanted import Owner, Wanted
+from .wanted import Grant, Owner, Wanted
 
 POLKIT = bus.Service(
     "org.freedesktop.PolicyKit1",
@@ -75,8 +75,8 @@ class Snapshot:
 
     text: t.Optional[str] = None
     """Of the file of rules."""
-    readable: bool = True
-    """By polkit, which is not root."""
+    sound: bool = True
+    """Polkit can read it, which is not root, and nobody but root can change it."""
     polkit: Polkit = dataclasses.field(default_factory=Polkit)
     people: t.Mapping[Owner, Person] = dataclasses.field(default_factory=dict)
     machines: t.Mapping[str, Machine] = dataclasses.field(default_factory=dict)
@@ -89,15 +89,30 @@ def snapshot(wanted: Wanted) -> Snapshot:
         return Snapshot(text)
     return Snapshot(
         text=text,
-        readable=text is None or _readable(rules.PATH),
+        sound=text is None or is_sound(rules.PATH),
         polkit=polkit(),
         people=people(owner for grant in wanted.grants for owner in grant.owners),
         machines=machines([grant.machine for grant in wanted.grants]),
     )
 
 
-def _readable(path: str) -> bool:
-    return bool(os.stat(path).st_mode & stat.S_IROTH)
+def is_sound(path: str) -> bool:
+    status = os.lstat(path)
+    return (
+        stat.S_ISREG(status.st_mode)
+        and status.st_uid == 0
+        and bool(status.st_mode & stat.S_IROTH)
+        and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    )
+
+
+def granted() -> dict[str, Grant]:
+    """The rights that there are, by the machines' names; of a file that is not ours, none."""
+    text = core_files.read(rules.PATH)
+    try:
+        return {} if text is None else {one.machine: one for one in rules.parse(text)}
+    except Failure:
+        return {}
 
 
 # --- polkit ---------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import itertools
 import os
 import typing as t
 
+from .._access import act as access_act
 from .._core import files as core_files
 from .._core import masks, progress
 from .._core import plan as core_plan
@@ -163,6 +164,11 @@ def _forget(step: Step) -> None:
     machines_record.forget(step.subject)
 
 
+def _revoke(steps: t.Sequence[Step]) -> Failures:
+    access_act.revoke([step.subject for step in steps])
+    return {}
+
+
 def _reload(_steps: t.Sequence[Step]) -> Failures:
     unit_files.daemon_reload()
     return {}
@@ -180,6 +186,7 @@ def _disable(steps: t.Sequence[Step]) -> Failures:
 
 
 VERBS: t.Mapping[str, Batch] = {
+    "revoke": _revoke,
     "thaw": start.thaw,
     "stop": start.stop,
     "kill": start.kill,

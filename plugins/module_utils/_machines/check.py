@@ -12,8 +12,11 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from .._access import check as access_check
+from .._access import private_users
 from .._core.plan import Failure
 from .._systemd.machined import unit_of
+from .files import Files
 from .seen import Snapshot
 from .wanted import Wanted
 
@@ -23,6 +26,7 @@ def check(snapshot: Snapshot, wanted: t.Sequence[Wanted]) -> None:
     leaving = {one.name for one in wanted if one.state == "absent"}
     for one in wanted:
         _check_one(snapshot, one, leaving)
+        _check_owners(snapshot, one)
 
 
 def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> None:
@@ -51,6 +55,21 @@ def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> N
             f"{one.name}: cannot be cloned from {one.image}, which is to be absent; remove "
             f"{one.image} in a later call"
         )
+
+
+def _check_owners(snapshot: Snapshot, one: Wanted) -> None:
+    """As far as the machine is declared; how it is on the host is looked at when it is there."""
+    if one.grant is None:
+        return
+    access_check.check_people(one.grant, snapshot.people)
+    if not one.shared_users:
+        files = Files(snapshot, one)
+        facts = private_users.Facts(
+            settings=files.settings(),
+            command=private_users.command_in(files.unit()),
+            image_uid=private_users.FIRST_PRIVATE,
+        )
+        access_check.check_users(one.name, facts)
 
 
 def _nearest(name: str, images: t.Iterable[str]) -> str:

@@ -26,6 +26,7 @@ from .wanted import Wanted, check_all
 # In this order the verbs are carried out, each for all its machines at once: one daemon-reload,
 # one enable, one start. A rolling restart repeats only "restart".
 PHASES = (
+    "revoke",
     "thaw",
     "stop",
     "kill",
@@ -220,6 +221,10 @@ def _enablement(draft: Draft) -> None:
 
 def _remove(draft: Draft) -> None:
     seen = draft.seen
+    if seen.grant:
+        # Or else they would have the next machine that somebody makes under this name.
+        owners = ", ".join(str(owner) for owner in seen.grant.owners)
+        draft.step("revoke", before={"owners": owners}, after={})
     if seen.stoppable:
         running.stop(draft, leaves=True)
     if seen.enabled:

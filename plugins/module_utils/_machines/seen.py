@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._access import seen as access_seen
+from .._access import wanted as access_wanted
 from .._core import files as core_files
 from .._images import clones, provenance
 from .._settings import nspawn_file
@@ -52,6 +54,8 @@ class Seen:
     edited_since: bool = False
     """Its files are younger than its start."""
     record: t.Optional[machines_record.Record] = None
+    grant: t.Optional[access_wanted.Grant] = None
+    """What people other than root may do with it."""
 
     @property
     def running(self) -> bool:
@@ -84,6 +88,11 @@ class Snapshot:
     unread: bool = False
     """A run was cut off between a change of a unit and systemd's reload."""
 
+    people: t.Mapping[access_wanted.Owner, access_seen.Person] = dataclasses.field(
+        default_factory=dict
+    )
+    """What the host makes of the names of owners."""
+
     def of(self, name: str) -> Seen:
         return self.machines.get(name, NOTHING)
 
@@ -98,6 +107,7 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
     leftovers = clones.left()
     units = systemd_units.snapshot([machined.unit_of(name) for name in names])
     strangers = _strangers(units)
+    rights = access_seen.granted()
     sources = {one.image for one in wanted if one.image}
     texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
     return Snapshot(
@@ -105,12 +115,16 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
             name: dataclasses.replace(
                 _seen(name, images.get(name), units[machined.unit_of(name)], strangers),
                 leftover=name in leftovers,
+                grant=rights.get(name),
             )
             for name in names
         },
         images=frozenset(images),
         image_settings={name: text for name, text in texts.items() if text is not None},
         unread=unit_files.unread(),
+        people=access_seen.people(
+            owner for one in wanted if one.grant for owner in one.grant.owners
+        ),
     )
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 from signal import SIGKILL
 
+from .._access import wanted as access_wanted
 from .._core.plan import Failure
 from .._settings import nspawn_file
 from .._systemd import machined, signals, unit_text
@@ -35,6 +36,10 @@ class Wanted:
     """The text of the drop-in; empty: none."""
     enabled: t.Optional[bool] = None
     owner: t.Optional[str] = None
+    grant: t.Optional[access_wanted.Grant] = None
+    """What its owners may do with it."""
+    shared_users: bool = False
+    """It may have owners although its root is the host's."""
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     restart: str = "never"
     """never, when_needed, always"""
@@ -67,6 +72,8 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
         unit=None if entry["unit"] is None else unit_text.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
         owner=entry["owner"],
+        grant=None if entry["state"] == "absent" else access_wanted.grant_in(entry),
+        shared_users=bool(entry["owner_shared_users"]),
         variables=entry["vars"] or {},
         restart=entry["restart"] or common["restart"],
         wait=entry["wait"] or common["wait"],

@@ -42,12 +42,12 @@ def wanted(*grants: Grant, exclusive: bool = True, shared: frozenset[str] = froz
 def seen(
     *grants: Grant,
     text: str | None = None,
-    readable: bool = True,
+    sound: bool = True,
     machine: Machine = PRIVATE,
 ) -> Snapshot:
     return Snapshot(
         text=rules.render(grants) if grants else text,
-        readable=readable,
+        sound=sound,
         polkit=Polkit("js", "126"),
         people=PEOPLE,
         machines=dict.fromkeys(("lab", "web"), machine),
@@ -86,8 +86,8 @@ def test_the_file_goes_with_the_last_right() -> None:
     assert plan(seen(), Wanted()) == ()
 
 
-def test_a_file_that_polkit_cannot_read_is_written_anew() -> None:
-    assert describe(plan(seen(LAB, readable=False), wanted(LAB))) == [f"write {rules.PATH}"]
+def test_a_file_that_polkit_cannot_read_or_others_can_change_is_written_anew() -> None:
+    assert describe(plan(seen(LAB, sound=False), wanted(LAB))) == [f"write {rules.PATH}"]
 
 
 def test_a_file_that_was_changed_by_hand_is_written_anew_only_as_a_whole() -> None:
