@@ -13,7 +13,7 @@ import yaml
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 FAMILIES = {
     role: listed
-    for role in ("host", "network", "mkosi")
+    for role in ("host", "network", "mkosi", "access")
     for name, listed in yaml.safe_load((ROLES / role / "vars/main.yml").read_text()).items()
     if name == f"{role}__os_families"
 }

@@ -13,7 +13,6 @@ from . import act, info, plan
 from . import seen as access_seen
 from . import wanted as access_wanted
 
-
 Module = core_module.Module
 
 

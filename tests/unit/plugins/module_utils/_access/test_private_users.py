@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._access.private_users import (
+    TEMPLATE_COMMAND,
     Facts,
+    command_in,
     why_shared,
 )
 
@@ -171,3 +173,19 @@ def test_a_machine_that_runs_with_users_of_its_own_may_not_have_them_after_its_n
     uid_map = "         0     524288      65536\n"
     assert why_shared(Facts(settings("pick"), command=TEMPLATE, uid_map=uid_map)) is None
     assert why_shared(Facts(settings("no"), command=TEMPLATE, uid_map=uid_map)) is not None
+
+
+@pytest.mark.parametrize(
+    ("drop_in", "command"),
+    [
+        (None, TEMPLATE_COMMAND),
+        ("", TEMPLATE_COMMAND),
+        ("[Service]\nMemoryMax=1G\n", TEMPLATE_COMMAND),
+        ("[Service]\nExecStart=\nExecStart=-/usr/bin/x -M 'a b'\n", ("/usr/bin/x", "-M", "a b")),
+        ("[Service]\nExecStart=\nExecStart=x 'a\n", ()),
+    ],
+)
+def test_the_command_of_a_unit_is_that_of_its_drop_in_or_of_the_template(
+    drop_in: str | None, command: tuple[str, ...]
+) -> None:
+    assert command_in(drop_in) == command

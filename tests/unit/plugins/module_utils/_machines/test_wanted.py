@@ -29,7 +29,13 @@ def entry(**said: t.Any) -> dict[str, t.Any]:
     empty = dict.fromkeys(
         ["image", "settings", "unit", "enabled", "owner", "vars", "restart", "wait", "wait_timeout"]
     )
-    return {"name": "web", "state": "started", "users": [], **empty, **said}
+    owners = {
+        "owners": [],
+        "owner_may": None,
+        "owner_root_shell": False,
+        "owner_shared_users": False,
+    }
+    return {"name": "web", "state": "started", "users": [], **empty, **owners, **said}
 
 
 COMMON = {"restart": "when_needed", "wait": "booted", "wait_timeout": 120.0, "force": True}
@@ -51,3 +57,17 @@ def test_a_unit_that_is_left_out_is_left_alone_and_an_empty_one_is_removed() -> 
 def test_a_machine_is_given_some_time() -> None:
     with pytest.raises(Failure, match="wait_timeout: 0 is too short"):
         wanted_of(entry(wait_timeout=0), COMMON)
+
+
+def test_an_entry_says_what_its_owners_may_do() -> None:
+    one = wanted_of(entry(owner="alan", owners=["@staff"], owner_may=["start"]), COMMON)
+    assert one.owner == "alan" and one.grant is not None
+    assert (one.grant.users, one.grant.groups, one.grant.may) == (("alan",), ("staff",), ("start",))
+    assert wanted_of(entry(), COMMON).grant is None
+
+
+def test_an_owner_who_can_be_none_is_refused_unless_the_machine_goes() -> None:
+    for said in ({"owner": ""}, {"owner": "al*n"}, {"owner_may": ["start"]}, {"owners": ["@"]}):
+        with pytest.raises(Failure, match="machine web: "):
+            wanted_of(entry(**said), COMMON)
+        assert wanted_of(entry(state="absent", **said), COMMON).grant is None
