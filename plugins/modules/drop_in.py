@@ -55,6 +55,14 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  enabled:
+    description:
+      - Whether the daemon is to be enabled and to run as well. That it was this module which
+        enabled it is remembered on the host.
+      - With O(state=absent), V(true) disables and stops a daemon that this module has enabled,
+        and no other.
+    type: bool
+    default: false
 seealso:
   - module: nspawn.machined.unit_override
 """
@@ -108,6 +116,7 @@ def main() -> t.NoReturn:
             "drop_in": {"type": "str", "default": "50-nspawn-machined", "no_log": False},
             "settings": {"type": "dict", "default": {}},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "enabled": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -439,6 +439,16 @@ options:
                   - The address to forward to. This host if omitted.
                 type: str
                 default: ''
+  connections:
+    description:
+      - Connections of NetworkManager by their names, each with the zone that it belongs to. An
+        empty zone stands for the host's default zone.
+      - An interface that NetworkManager manages is put into a zone by its connection, and by
+        nothing else.
+      - Connections get their zones before zones and policies are changed. With O(record) those
+        that a later call does not name any more get back the zones that they had.
+    type: dict
+    default: {}
   exclusive:
     description:
       - Whether lists that are given are exactly that. Otherwise their elements are added to what
@@ -459,15 +469,12 @@ options:
       - A name under which the module remembers on the host what it has changed, and how that was
         before.
       - What an earlier call with the same O(record) changed and this call does not want any more
-        is taken back. A call without zones and policies so takes back everything, down to the
-        files, and leaves what others have added since.
+        is taken back. A call without zones, policies and connections so takes back everything,
+        down to the files, and leaves what others have added since.
       - Zones and policies with O(zones[].state=absent) are not remembered.
     type: str
 requirements:
   - firewalld 1.0 or later
-notes:
-  - An interface that NetworkManager manages is put into a zone by its connection. Set the zone
-    there, with C(nmcli connection modify NAME connection.zone ZONE).
 """
 
 EXAMPLES = r"""
@@ -507,6 +514,11 @@ EXAMPLES = r"""
 - name: Take it back
   nspawn.machined.firewalld:
     record: web
+
+- name: Trust what is behind a VPN
+  nspawn.machined.firewalld:
+    connections:
+      office: work
 """
 
 RETURN = r"""
@@ -562,6 +574,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "zones": face.ZONES,
             "policies": face.POLICIES,
+            "connections": {"type": "dict", "default": {}},
             "exclusive": {"type": "bool", "default": False},
             "bind_uplinks": {"type": "bool", "default": False},
             "record": {"type": "str", "no_log": False},

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-TARGETS = Path(__file__).resolve().parents[1] / "integration/targets"
+ROOT = Path(__file__).resolve().parents[2]
+TARGETS = ROOT / "tests/integration/targets"
 
 Names = collections.defaultdict[str, set[str]]
 
@@ -47,3 +48,25 @@ def test_no_target_registers_what_another_one_has_as_a_variable() -> None:
         name: sorted(registered[name] | given[name]) for name in set(registered) & set(given)
     }
     assert clashes == {}
+
+
+def test_each_module_and_each_role_is_tried_as_the_first_thing_on_a_host() -> None:
+    cases = TARGETS / "fresh_host/tasks"
+    modules = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+    roles = {path.name for path in (ROOT / "roles").iterdir()}
+    assert len(modules) > 15 and len(roles) > 5
+    assert {path.stem for path in (cases / "modules").glob("*.yml")} == modules
+    assert {path.stem for path in (cases / "roles").glob("*.yml")} == roles
+    for name, kind in [*((one, "modules") for one in modules), *((one, "roles") for one in roles)]:
+        text = (cases / kind / f"{name}.yml").read_text(encoding="utf-8")
+        word = f"nspawn.machined.{name}:" if kind == "modules" else f"name: nspawn.machined.{name}"
+        assert word in text, name
+
+
+def test_no_role_makes_what_the_modules_remember() -> None:
+    """One place makes the folders, and knows who may read them: C(_core/memory.py)."""
+    for file in (ROOT / "roles").rglob("*.yml"):
+        if "meta" not in file.parts:
+            text = file.read_text(encoding="utf-8")
+            assert "/lib/nspawn.machined" not in text, file
+            assert "/run/nspawn.machined" not in text, file

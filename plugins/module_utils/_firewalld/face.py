@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core import module as core_module
-from . import act
+from . import act, connections
 from . import plan as firewalld_plan
 from . import seen as firewalld_seen
 from . import wanted as firewalld_wanted
@@ -67,7 +67,11 @@ def converge(module: Module) -> t.NoReturn:
 
 def _converged(module: Module) -> dict[str, t.Any]:
     wanted = firewalld_wanted.wanted(module.params)
+    wanted_zones = connections.wanted(module.params)
     seen = firewalld_seen.snapshot(wanted, module.params["record"])
+    of_connections = connections.plan(
+        connections.snapshot(wanted_zones, module.params["record"]), wanted_zones
+    )
     plan = firewalld_plan.plan(seen, wanted, bind_uplinks=module.params["bind_uplinks"])
     if plan and not seen.running:
         module.warn("firewalld is not running: only its permanent configuration is converged")
@@ -83,4 +87,10 @@ def _converged(module: Module) -> dict[str, t.Any]:
         }
 
     # One at a time: firewalld works on one call after the other anyway.
-    return core_module.converge(module, plan, act.verbs(seen), workers=1, facts=facts)
+    return core_module.converge(
+        module,
+        (*of_connections, *plan),
+        {**act.verbs(seen), **connections.VERBS},
+        workers=1,
+        facts=facts,
+    )

@@ -123,12 +123,17 @@ def path_of(name: str) -> str:
     return os.path.join(DIRECTORY, f"{name}.json")
 
 
-def read(name: str) -> Record:
+def check_name(name: str) -> None:
+    """Refuse a name of a record that would be another file."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise Failure(
             f"record {name!r}: expected up to 64 letters, digits, -, _ and ., beginning with a "
             "letter or digit"
         )
+
+
+def read(name: str) -> Record:
+    check_name(name)
     text = files.read(path_of(name))
     return parse_record(path_of(name), text) if text is not None else {}
 

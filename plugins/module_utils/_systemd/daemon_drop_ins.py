@@ -5,7 +5,7 @@
 """Drop-ins of systemd-networkd and systemd-resolved: wanted, seen, plan, act.
 
 Private to the collection; all for the module C(drop_in). Drop-ins of units are in
-C(unit_drop_ins).
+C(unit_drop_ins), and whether a daemon runs at all in C(daemons).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .._core import files as core_files
 from .._core import masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
-from . import unit_files, unit_text
+from . import daemons, unit_files, unit_text
 
 DIRECTORY = "/etc/systemd"
 # A daemon cannot be asked which files it has read. So a mark is left before a file changes and
@@ -42,6 +42,8 @@ class Wanted:
     drop_in: str
     text: t.Optional[str]
     """Nothing: the drop-in is to go."""
+    enabled: bool = False
+    """The daemon is to be enabled and to run, or not any more if we have enabled it."""
 
     @property
     def service(self) -> str:
@@ -64,7 +66,7 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
     else:
         raise Failure("settings: a drop-in without settings does nothing; use state=absent")
     unit_files.check_drop_in(params["drop_in"])
-    return Wanted(tuple(params["files"]), params["drop_in"], text)
+    return Wanted(tuple(params["files"]), params["drop_in"], text, bool(params["enabled"]))
 
 
 def service_of(files: t.Sequence[str]) -> str:
@@ -111,15 +113,14 @@ class Snapshot:
     """What is there: texts by path, and whether the daemon runs and has read them."""
 
     texts: t.Mapping[str, t.Optional[str]]
-    running: bool
+    daemon: daemons.Seen
     unread: bool
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
     return Snapshot(
         texts={path: core_files.read(path) for path in wanted.paths},
-        running=run(["systemctl", "--quiet", "is-active", "--", wanted.service], check=False).rc
-        == 0,
+        daemon=daemons.snapshot(wanted.service),
         unread=os.path.exists(_mark(wanted.service)),
     )
 
@@ -128,24 +129,11 @@ def snapshot(wanted: Wanted) -> Snapshot:
 
 
 def plan(seen: Snapshot, wanted: Wanted) -> Plan:
-    steps = []
-    for path in wanted.paths:
-        text = seen.texts[path]
-        before, after = masks.texts(text, wanted.text)
-        arguments = {"path": path, "service": wanted.service}
-        if wanted.text is None and text is not None:
-            steps.append(Step("remove", path, arguments, before=before))
-        elif wanted.text is not None and text != wanted.text:
-            steps.append(
-                Step(
-                    "write",
-                    path,
-                    {**arguments, "text": wanted.text},
-                    before=before,
-                    after=after,
-                )
-            )
-    if seen.running and (steps or seen.unread):
+    steps = [step for path in wanted.paths for step in _changes(seen, wanted, path)]
+    written = identities(*steps)
+    service = daemons.plan(seen.daemon, wanted.enabled, present=wanted.text is not None)
+    # A daemon that is about to start or to end reads nothing anew.
+    if seen.daemon.running and not daemons.ends(service) and (steps or seen.unread):
         steps.append(
             Step(
                 "reload",
@@ -153,10 +141,22 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
                 {"files": wanted.files},
                 before={"configuration": "as read before"},
                 after={"configuration": "read anew"},
-                needs=identities(*steps),
+                needs=written,
             )
         )
+    steps += [dataclasses.replace(step, needs=step.needs | written) for step in service]
     return ordered(steps)
+
+
+def _changes(seen: Snapshot, wanted: Wanted, path: str) -> t.Iterator[Step]:
+    text = seen.texts[path]
+    before, after = masks.texts(text, wanted.text)
+    arguments = {"path": path, "service": wanted.service}
+    if wanted.text is None and text is not None:
+        yield Step("remove", path, arguments, before=before)
+    elif wanted.text is not None and text != wanted.text:
+        arguments["text"] = wanted.text
+        yield Step("write", path, arguments, before=before, after=after)
 
 
 # --- act ------------------------------------------------------------------------------------
@@ -200,4 +200,15 @@ def _links_of(files: t.Collection[str]) -> list[str]:
     ]
 
 
-VERBS: Verbs = {"write": _write, "remove": _remove, "reload": _reload}
+def _start(step: Step) -> None:
+    daemons.start(step)
+    core_files.remove(_mark(step.subject))
+
+
+VERBS: Verbs = {
+    **daemons.VERBS,
+    "write": _write,
+    "remove": _remove,
+    "reload": _reload,
+    "start": _start,
+}

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._systemd import daemons
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd.daemon_drop_ins import (
     Snapshot,
     Wanted,
@@ -17,11 +20,19 @@ from ansible_collections.nspawn.machined.plugins.module_utils._systemd.daemon_dr
 FILES = ("network/80-container-ve.network", "network/80-container-vz.network")
 VE, VZ = (f"/etc/systemd/{name}.d/dns.conf" for name in FILES)
 WANTED = Wanted(FILES, "dns", "[DHCPServer]\nDNS=192.0.2.53\n")
-RELOAD = "reload systemd-networkd.service"
+NETWORKD = "systemd-networkd.service"
+RELOAD = f"reload {NETWORKD}"
 
 
-def seen(ve: str | None, vz: str | None, running: bool = True, unread: bool = False) -> Snapshot:
-    return Snapshot({VE: ve, VZ: vz}, running, unread)
+def seen(
+    ve: str | None,
+    vz: str | None,
+    running: bool = True,
+    unread: bool = False,
+    enabled: bool = True,
+    ours: bool = False,
+) -> Snapshot:
+    return Snapshot({VE: ve, VZ: vz}, daemons.Seen(NETWORKD, running, enabled, ours), unread)
 
 
 def test_only_what_differs_is_written_and_then_read() -> None:
@@ -41,6 +52,32 @@ def test_a_daemon_that_does_not_run_will_read_it_when_it_starts() -> None:
         f"write {VE}",
         f"write {VZ}",
     ]
+
+
+def test_a_daemon_that_shall_run_starts_with_the_drop_ins_and_reads_them_once() -> None:
+    wanted = dataclasses.replace(WANTED, enabled=True)
+    there = seen(None, WANTED.text, running=False, enabled=False, unread=True)
+    assert describe(plan(there, wanted)) == [
+        f"write {VE}",
+        f"remember {NETWORKD}",
+        f"enable {NETWORKD}",
+        f"start {NETWORKD}",
+    ]
+
+
+def test_a_daemon_that_goes_with_the_drop_ins_is_not_told_to_read_them() -> None:
+    wanted = Wanted(FILES, "dns", None, enabled=True)
+    assert describe(plan(seen("text", None, ours=True), wanted)) == [
+        f"remove {VE}",
+        f"disable {NETWORKD}",
+        f"stop {NETWORKD}",
+        f"forget {NETWORKD}",
+    ]
+
+
+def test_a_daemon_that_others_enabled_stays() -> None:
+    wanted = Wanted(FILES, "dns", None, enabled=True)
+    assert describe(plan(seen("text", None), wanted)) == [f"remove {VE}", RELOAD]
 
 
 def test_absent_removes_only_what_is_there() -> None:
