@@ -9,12 +9,13 @@ Private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import arguments, masks
+from . import arguments, locks, masks
 from .plan import Failure, Plan, Verbs, apply, describe, diff
 from .printable import printable
 
@@ -117,6 +118,18 @@ def _is_plain(cause: t.Optional[BaseException]) -> bool:
             return False
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return True
+
+
+def holding(
+    module: AnsibleModule, things: t.Iterable[locks.Thing]
+) -> contextlib.AbstractContextManager[object]:
+    """Keep other runs away from some things, from the look at them to the last step.
+
+    Check mode changes nothing, not even who waits for whom.
+    """
+    if module.check_mode:
+        return contextlib.nullcontext()
+    return locks.held(things, str(module._name), waiting=module.warn)
 
 
 def converge(

@@ -85,25 +85,18 @@ def _edit_file(step: Step) -> None:
 
 def _written_if_valid(path: str, old: t.Optional[str], new: str) -> None:
     """Put a file in place, and take it back if firewalld would not start with it."""
-    files.write(path, new, mode=_mode_of(path), directory_mode=0o750)
+    files.write(path, new, directory_mode=0o750)
     try:
         run(["firewall-offline-cmd", "--check-config"])
     except CommandFailed as error:
         if old is None:
             files.remove(path)
         else:
-            files.write(path, old, mode=_mode_of(path))
+            files.write(path, old)
         said = error.result.stderr.strip() or error.result.stdout.strip()
         raise Failure(
             f"firewalld refuses the configuration: {said}", cmd=list(error.result.argv)
         ) from None
-
-
-def _mode_of(path: str) -> int:
-    try:
-        return os.stat(path).st_mode & 0o777
-    except FileNotFoundError:
-        return 0o644
 
 
 def _remove_file(step: Step) -> None:
@@ -127,12 +120,12 @@ def _tidy(step: Step) -> None:
     if text is None:
         files.remove(backup)
     else:
-        files.write(backup, text, mode=_mode_of(backup))
+        files.write(backup, text)
 
 
 def _put_back(step: Step) -> None:
     path = admin_path(step.arguments["key"])
-    files.write(path, step.arguments["file"], mode=_mode_of(path))
+    files.write(path, step.arguments["file"])
     _tidy(step)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core import locks
 from .._core import module as core_module
 from . import act, connections
 from . import plan as firewalld_plan
@@ -16,6 +17,9 @@ from . import wanted as firewalld_wanted
 from .model import POLICY, PORT_PROTOCOLS, TARGETS, ZONE, Property, dotted, properties_of
 
 Module = core_module.Module
+
+# All of it is one thing: who binds an interface to one zone takes it out of another.
+FIREWALL = locks.Thing("firewall", "firewalld")
 
 Argument = dict[str, t.Any]
 
@@ -62,7 +66,12 @@ POLICIES = _arguments_of(POLICY)
 
 def converge(module: Module) -> t.NoReturn:
     """Bring zones and policies into their wanted state, and end the module."""
-    core_module.run(module, lambda: _converged(module))
+
+    def body() -> dict[str, t.Any]:
+        with core_module.holding(module, [FIREWALL]):
+            return _converged(module)
+
+    core_module.run(module, body)
 
 
 def _converged(module: Module) -> dict[str, t.Any]:

@@ -21,14 +21,15 @@ def converge(module: Module) -> t.NoReturn:
     def body() -> dict[str, t.Any]:
         version = machined.systemd_version()
         wanted = files.wanted_of(module.params, version)
-        seen = files.snapshot(wanted)
-        plan = files.plan(seen, wanted)
-        for warning in files.warnings(seen, wanted, version):
-            module.warn(warning)
-        backups: dict[str, str] = {}
-        verbs = files.verbs(module.params["backup"], backups)
-        return core_module.converge(
-            module, plan, verbs, facts=lambda: files.result(seen, wanted, plan, backups)
-        )
+        with core_module.holding(module, wanted.things):
+            seen = files.snapshot(wanted)
+            plan = files.plan(seen, wanted)
+            for warning in files.warnings(seen, wanted, version):
+                module.warn(warning)
+            backups: dict[str, str] = {}
+            verbs = files.verbs(module.params["backup"], backups)
+            return core_module.converge(
+                module, plan, verbs, facts=lambda: files.result(seen, wanted, plan, backups)
+            )
 
     core_module.run(module, body)

@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from .._core import files as core_files
-from .._core import masks
+from .._core import locks, masks
 from .._core.plan import Failure, Plan, Step, Verbs, ordered
 from .._systemd import machined
 from .._systemd import units as systemd_units
@@ -33,6 +33,12 @@ class Wanted:
     names: tuple[str, ...]
     settings: Settings | None
     exclusive: bool = False
+
+    @property
+    def things(self) -> list[locks.Thing]:
+        """What nobody else may work on meanwhile: who declares a machine writes its file too."""
+        paths = map(nspawn_file.path_of, self.names)
+        return [*map(locks.file, paths), *map(locks.machine, self.names)]
 
 
 def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:

@@ -17,7 +17,7 @@ import os
 import typing as t
 
 from .._core import files as core_files
-from .._core import masks
+from .._core import locks, masks, memory
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
 from . import daemons, unit_files, unit_text
@@ -26,7 +26,7 @@ DIRECTORY = "/etc/systemd"
 # A daemon cannot be asked which files it has read. So a mark is left before a file changes and
 # taken away after the reload; a run that is killed in between leaves it to the next. After a
 # boot everything has been read, and /run is empty.
-MARKS = "/run/nspawn.machined"
+MARKS = memory.runtime("unread")
 
 Settings = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -44,6 +44,11 @@ class Wanted:
     """Nothing: the drop-in is to go."""
     enabled: bool = False
     """The daemon is to be enabled and to run, or not any more if we have enabled it."""
+
+    @property
+    def things(self) -> list[locks.Thing]:
+        """What nobody else may work on meanwhile: the daemon reads all of its files at once."""
+        return [locks.Thing("daemon", self.service), *map(locks.file, self.paths)]
 
     @property
     def service(self) -> str:
@@ -163,16 +168,16 @@ def _changes(seen: Snapshot, wanted: Wanted, path: str) -> t.Iterator[Step]:
 
 
 def _mark(service: str) -> str:
-    return f"{MARKS}/unread-{service}"
+    return os.path.join(MARKS, service)
 
 
 def _write(step: Step) -> None:
-    core_files.touch(_mark(step.arguments["service"]))
+    memory.mark(_mark(step.arguments["service"]))
     core_files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    core_files.touch(_mark(step.arguments["service"]))
+    memory.mark(_mark(step.arguments["service"]))
     core_files.remove(step.arguments["path"])
     core_files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
 
@@ -187,7 +192,7 @@ def _reload(step: Step) -> None:
     else:
         # It learnt to reload with systemd 254 only.
         run(["systemctl", "reload-or-restart", "--", step.subject])
-    core_files.remove(_mark(step.subject))
+    memory.forget(_mark(step.subject))
 
 
 def _links_of(files: t.Collection[str]) -> list[str]:
@@ -202,7 +207,7 @@ def _links_of(files: t.Collection[str]) -> list[str]:
 
 def _start(step: Step) -> None:
     daemons.start(step)
-    core_files.remove(_mark(step.subject))
+    memory.forget(_mark(step.subject))
 
 
 VERBS: Verbs = {

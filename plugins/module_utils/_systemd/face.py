@@ -19,14 +19,15 @@ def converge_units(module: Module) -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = unit_drop_ins.wanted_of(module.params, machined.systemd_version())
-        seen = unit_drop_ins.snapshot(wanted)
-        plan = unit_drop_ins.plan(seen, wanted)
-        return core_module.converge(
-            module,
-            plan,
-            unit_drop_ins.VERBS,
-            facts=lambda: unit_drop_ins.result(seen, wanted, plan),
-        )
+        with core_module.holding(module, wanted.things):
+            seen = unit_drop_ins.snapshot(wanted)
+            plan = unit_drop_ins.plan(seen, wanted)
+            return core_module.converge(
+                module,
+                plan,
+                unit_drop_ins.VERBS,
+                facts=lambda: unit_drop_ins.result(seen, wanted, plan),
+            )
 
     core_module.run(module, body)
 
@@ -36,7 +37,8 @@ def converge_daemon(module: Module) -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = daemon_drop_ins.wanted_of(module.params)
-        plan = daemon_drop_ins.plan(daemon_drop_ins.snapshot(wanted), wanted)
-        return core_module.converge(module, plan, daemon_drop_ins.VERBS)
+        with core_module.holding(module, wanted.things):
+            plan = daemon_drop_ins.plan(daemon_drop_ins.snapshot(wanted), wanted)
+            return core_module.converge(module, plan, daemon_drop_ins.VERBS)
 
     core_module.run(module, body)

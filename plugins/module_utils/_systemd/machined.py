@@ -118,6 +118,12 @@ def unit_of(name: str) -> str:
     return f"systemd-nspawn@{name}.service"
 
 
+def machine_of(unit: str) -> t.Optional[str]:
+    """The machine that a unit runs; nothing when it is another unit, or the template itself."""
+    name = unit[len("systemd-nspawn@") : -len(".service")]
+    return name if name and unit == unit_of(name) else None
+
+
 # --- what there is --------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ import os
 import typing as t
 
 from .._core import files as core_files
-from .._core import masks
+from .._core import locks, masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from . import journal, machined, unit_files, unit_text
 from . import units as systemd_units
@@ -30,6 +30,13 @@ class Wanted:
     units: tuple[str, ...]
     drop_in: str
     text: str | None
+
+    @property
+    def things(self) -> list[locks.Thing]:
+        """What nobody else may work on meanwhile: who declares a machine writes its drop-in too."""
+        paths = (unit_files.drop_in_path(unit, self.drop_in) for unit in self.units)
+        machines = filter(None, map(machined.machine_of, self.units))
+        return [*map(locks.file, paths), *map(locks.machine, machines)]
 
 
 def wanted_of(params: t.Mapping[str, t.Any], version: int) -> Wanted:

@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from .._core import files as core_files
+from .._core import memory
 from .._core.plan import Failure
 from . import bus
 
@@ -23,7 +23,7 @@ TEMPLATE = "systemd-nspawn@.service"
 DROP_IN = "50-nspawn-machined"
 MACHINES_TARGET = "machines.target"
 
-UNREAD = "/run/nspawn.machined/unread-units"
+UNREAD = f"{memory.runtime('unread')}/units"
 RELOAD_TIMEOUT = 120
 
 
@@ -63,7 +63,7 @@ def check_unit(unit: str, what: str = "unit") -> None:
 
 def mark_unread() -> None:
     """Note that unit files change, so that a run that is cut off is followed by a reload."""
-    core_files.touch(UNREAD)
+    memory.mark(UNREAD)
 
 
 def unread() -> bool:
@@ -72,7 +72,7 @@ def unread() -> bool:
 
 def daemon_reload() -> None:
     bus.call(bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
-    core_files.remove(UNREAD)
+    memory.forget(UNREAD)
 
 
 def enable(units: t.Sequence[str], *, reload: bool = True) -> None:
