@@ -150,6 +150,8 @@ rc:
 stdout:
   description:
     - What the command wrote to its standard output, as it is; what is not UTF-8 is replaced.
+      Whatever else a module returns has control characters escaped; whoever shows this sees to
+      that alone.
   type: str
   returned: when it was run
 stdout_lines:

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from . import arguments, locks, masks
 from .plan import Failure, Plan, Verbs, apply, describe, diff
-from .printable import printable
+from .printable import printable, printable_data
 
 Facts = t.Mapping[str, t.Any]
 
@@ -33,7 +33,12 @@ class Module(AnsibleModule):
     C(no_log) in an argument's spec takes the values of that argument out of the whole result,
     however short they are: with C(DEBUG=1) in an environment, each digit 1. So here it only says
     that an argument is secret, and what is said of it stands in C(arguments).
+
+    All that leaves passes here, and nothing in it reaches a screen as more than text.
     """
+
+    raw: frozenset[str] = frozenset()
+    """What of the result stays as a machine has said it; the documentation of each says so."""
 
     def _log_invocation(self) -> None:
         self.no_log_values = set()
@@ -41,7 +46,7 @@ class Module(AnsibleModule):
         self.log(f"Invoked with {told}")
 
     def warn(self, warning: str, **kwargs: t.Any) -> None:
-        super().warn(masks.without(self._secrets(), warning), **kwargs)
+        super().warn(printable(masks.without(self._secrets(), warning), lines=True), **kwargs)
 
     def exit_json(self, **kwargs: t.Any) -> t.NoReturn:
         super().exit_json(**self._told(kwargs))
@@ -59,6 +64,9 @@ class Module(AnsibleModule):
         secrets = self._secrets()
         self.no_log_values = set()
         told = {key: _told_sentences(value, secrets, key) for key, value in result.items()}
+        told = {
+            key: value if key in self.raw else printable_data(value) for key, value in told.items()
+        }
         told.setdefault("invocation", {"module_args": self._told_arguments()})
         return told
 

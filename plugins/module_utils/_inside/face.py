@@ -21,6 +21,7 @@ Module = core_module.Module
 
 def execute(module: Module) -> t.NoReturn:
     """The module C(machine_exec)."""
+    module.raw = frozenset(("stdout", "stderr"))
 
     def body() -> dict[str, t.Any]:
         _leave_in_order()

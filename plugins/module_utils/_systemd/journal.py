@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import re
-
 from .._core import run
 from .._core.plan import Failure
+from .._core.printable import printable, without_colours
 from . import causes
 from . import units as systemd_units
 
@@ -20,13 +19,12 @@ def tail(unit: str, lines: int = 20, since: float | None = None) -> list[str]:
     if since is not None:
         argv.append(f"--since=@{since:.6f}")
     result = run.run([*argv, f"--unit={unit}"], timeout=30, check=False)
-    return [line for line in map(_printable, result.stdout.splitlines()) if line]
+    return [line for line in map(shown, result.stdout.split("\n")) if line]
 
 
-def _printable(line: str) -> str:
-    """Without escape sequences: what a machine prints must not steer the user's terminal."""
-    bare = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)", "", line)
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "", bare).rstrip()
+def shown(line: str) -> str:
+    """A line without the colours that systemd prints; what else steers a terminal is escaped."""
+    return printable(without_colours(line.rstrip("\r")), lines=True).rstrip()
 
 
 def explain(

@@ -23,6 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+from ...module_utils._core.printable import printable
 from ...module_utils._core.progress import DIRECTORY
 
 PATIENCE = 3.0
@@ -40,9 +41,16 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def sentence(fields: Fields) -> str:
-    """One line that says how far something is: percent, rate, time left; or phase and time."""
+    """One line that says how far something is: percent, rate, time left; or phase and time.
+
+    What came from the host, and what a build has said there, must not command the terminal.
+    """
+    return printable(_sentence(fields))
+
+
+def _sentence(fields: Fields) -> str:
     if "phase" in fields:
-        words = [_plain(fields["phase"]), _clock(fields["seconds"])]
+        words = [str(fields["phase"])[:PHASE_LENGTH], _clock(fields["seconds"])]
         return f"{fields['doing']} {fields['subject']}: {', '.join(filter(None, words))}"
     done, total, seconds = fields["done"], fields.get("total"), fields["seconds"]
     rate = done / seconds if seconds > 0 else 0
@@ -54,11 +62,6 @@ def sentence(fields: Fields) -> str:
     if total and rate:
         words.append(f"{_clock((total - done) / rate)} left")
     return f"{fields['doing']} {fields['subject']}: {', '.join(words)}"
-
-
-def _plain(text: object) -> str:
-    """What came from a build on the host must not command the terminal."""
-    return "".join(one for one in str(text) if one.isprintable())[:PHASE_LENGTH]
 
 
 def _size(number: float) -> str:

@@ -131,6 +131,36 @@ def test_what_a_command_said_is_returned_as_it_is(
     assert (result["stdout"], result["path"]) == ("yes, it is my way", "/y")
 
 
+def test_nothing_that_is_returned_or_warned_of_steers_a_terminal(
+    logged: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _self, warning: warned.append(warning))
+
+    def body(module: core_module.Module) -> dict[str, t.Any]:
+        module.warn("it said \x1b[2J")
+        return {"os": {"na\x9bme": ["\x1b]0;x\x07", 1, None]}, "stdout": "\u202e", "plan": ["a\rb"]}
+
+    run({}, body)
+    result = ended(capsys)
+    assert result["os"] == {"na\\x9bme": ["\\x1b]0;x\\x07", 1, None]}
+    assert (result["stdout"], result["plan"]) == ("\\u202e", ["a\\x0db"])
+    assert warned == ["it said \\x1b[2J"]
+
+
+def test_what_is_documented_as_raw_is_returned_as_it_is(
+    logged: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(module: core_module.Module) -> dict[str, t.Any]:
+        module.raw = frozenset(("stdout",))
+        raise Failure("\x1b", stdout="\x1b[2J", stderr="\x1b[2J")
+
+    run({}, body)
+    result = ended(capsys)
+    assert (result["msg"], result["stdout"]) == ("\\x1b", "\x1b[2J")
+    assert result["stderr"] == "\\x1b[2J"
+
+
 def test_no_sentence_has_a_secret_in_it(
     logged: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

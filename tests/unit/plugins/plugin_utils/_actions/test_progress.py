@@ -57,7 +57,7 @@ def test_what_is_no_progress_is_left_out() -> None:
     [
         ("Installing Debian", "building /srv/a: Installing Debian, 1:05"),
         ("", "building /srv/a: 1:05"),
-        ("\x1b[2Jgone\r", "building /srv/a: [2Jgone, 1:05"),
+        ("\x1b[2Jgone\r", "building /srv/a: \\x1b[2Jgone\\x0d, 1:05"),
         ("x" * 500, f"building /srv/a: {'x' * 80}, 1:05"),
     ],
 )
