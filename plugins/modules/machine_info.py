@@ -232,8 +232,8 @@ machines:
       returned: with O(logs)
     errors:
       description:
-        - What could not be told of it and why, such as V(health) of a machine that does not answer. Each
-          machine has 20 s for all that is asked of it, and its errors are no other machine's.
+        - What could not be told of it and why, such as V(health) of a machine that does not answer.
+          Each machine has 20 s for all that is asked of it, and its errors are no other machine's.
         - Empty when all could be told.
       type: dict
       returned: always

@@ -30,6 +30,7 @@ Value = t.TypeVar("Value")
 WORKERS = 8
 # For all that is asked of one machine. A healthy one answers within tenths of a second.
 PATIENCE = 20
+_NONE: list[str] = []
 STATS = {
     "cpu_seconds": "CPUUsageNSec",
     "memory": "MemoryCurrent",
@@ -105,8 +106,8 @@ class _Facts:
             "root": self.machine.root if self.machine else None,
             **self.times(),
             **self.unit_state(),
-            "interfaces": self._told("interfaces", self.interfaces, []),
-            "addresses": self._told("addresses", self.addresses, []),
+            "interfaces": self._told("interfaces", self.interfaces, _NONE),
+            "addresses": self._told("addresses", self.addresses, _NONE),
             "os": self._told("os", self.os, None),
             "drop_ins": list(self.unit.drop_ins),
             **self._told("settings", self.settings, {"settings_file": None, "settings": {}}),
@@ -118,7 +119,7 @@ class _Facts:
             unknown = {"system_state": "unknown", "failed_units": []}
             fields.update(self._told("health", self.health, unknown))
         if self.details.logs:
-            fields["logs"] = self._told("logs", self.logs, [])
+            fields["logs"] = self._told("logs", self.logs, _NONE)
         return {**fields, "errors": self.errors}
 
     def _told(self, subject: str, tell: t.Callable[[], Value], otherwise: Value) -> Value:

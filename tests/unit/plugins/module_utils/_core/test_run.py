@@ -78,7 +78,7 @@ def test_output_over_the_limit_is_an_error_where_the_output_is_the_result() -> N
     assert run(["head", "-c", "1000", "/dev/zero"], limit=1000).lost == {}
 
 
-def test_output_over_the_limit_is_cut_for_who_asks_and_it_is_told_of_which_stream_how_much() -> None:
+def test_output_over_the_limit_is_cut_for_who_asks_and_told_by_stream_and_amount() -> None:
     script = "head -c 70000 /dev/zero; head -c 1200 /dev/zero >&2"
     result = run(["sh", "-c", script], limit=1000, cut=True)
     assert (len(result.stdout), len(result.stderr)) == (1000, 1000)
