@@ -7,9 +7,12 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.nspawn.machined.plugins.module_utils._access.seen import Person
+from ansible_collections.nspawn.machined.plugins.module_utils._access.wanted import Grant, Owner
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
     STOPPED,
     host_with,
@@ -39,3 +42,43 @@ def test_a_machine_is_not_cloned_from_one_that_is_removed_in_the_same_call() -> 
     with pytest.raises(Failure, match="new: cannot be cloned from old, which is to be absent"):
         plan(host_with(old=STOPPED), wanted)
     assert "clone new" in verbs(plan(host_with(old=STOPPED), wanted[1:]))
+
+
+OWNED = Wanted("web", declared=True, grant=Grant("web", users=("alan",)))
+SHARED = dataclasses.replace(
+    OWNED, settings=nspawn_file.normalise({"Exec": {"PrivateUsers": False}})
+)
+
+
+def planned(wanted: Wanted, alan: Person) -> list[str]:
+    host = dataclasses.replace(host_with(web=STOPPED), people={Owner("alan"): alan})
+    return verbs(plan(host, [wanted]))
+
+
+def test_an_owner_who_is_not_there_is_refused_before_anything_changes() -> None:
+    with pytest.raises(Failure, match="web: 'alan' cannot be its owner: there is no such user"):
+        planned(OWNED, Person())
+    assert planned(OWNED, Person("alan", 1000))
+
+
+def test_an_owner_of_a_machine_without_private_users_is_refused_unless_it_is_said() -> None:
+    alan = Person("alan", 1000)
+    by_command = dataclasses.replace(
+        OWNED, unit="[Service]\nExecStart=\nExecStart=systemd-nspawn -b --settings=no -M %i\n"
+    )
+    for wanted in (SHARED, by_command):
+        with pytest.raises(Failure, match="web: cannot have an owner"):
+            planned(wanted, alan)
+        assert planned(dataclasses.replace(wanted, shared_users=True), alan)
+
+
+def test_the_rights_to_a_machine_go_first_when_it_goes() -> None:
+    owned = dataclasses.replace(STOPPED, grant=Grant("web", users=("alan",)))
+    gone = verbs(plan(host_with(web=owned), [Wanted("web", "absent", declared=True)]))
+    assert gone[0] == "revoke web" and "remove web" in gone
+    # They may be all that is left of it.
+    left = dataclasses.replace(owned, image=None, identity="", settings=None)
+    assert verbs(plan(host_with(web=left), [Wanted("web", "absent", declared=True)])) == [
+        "revoke web"
+    ]
+    assert "revoke web" not in verbs(plan(host_with(web=STOPPED), [Wanted("web", "absent")]))
