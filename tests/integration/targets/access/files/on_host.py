@@ -183,8 +183,8 @@ def refused(table: str, user: str, session: str) -> t.Any:
         have_machines_run()
         code, said = attempt(call, user, session)
         denied = bool(DENIAL.search(said))
-        if code != 0 and denied == (call.word == "refused"):
-            result[call.word] += 1
+        if code != 0 and (denied or call.word == "fails"):
+            result["refused" if denied else "fails"] += 1
         else:
             result["let_through"].append(told(call, code, said))
     time.sleep(1.5)

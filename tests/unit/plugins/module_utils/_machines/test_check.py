@@ -44,7 +44,7 @@ def test_a_machine_is_not_cloned_from_one_that_is_removed_in_the_same_call() -> 
     assert "clone new" in verbs(plan(host_with(old=STOPPED), wanted[1:]))
 
 
-OWNED = Wanted("web", declared=True, grant=Grant("web", users=("alan",)))
+OWNED = Wanted("web", "started", declared=True, grant=Grant("web", users=("alan",)))
 SHARED = dataclasses.replace(
     OWNED, settings=nspawn_file.normalise({"Exec": {"PrivateUsers": False}})
 )
