@@ -125,8 +125,8 @@ def _name_problems(seen: Snapshot, key: Key) -> Problems:
 def _value_problems(seen: Snapshot, kind: str, name: str, value: t.Any) -> Problems:
     texts = value if isinstance(value, tuple) else (str(value),)
     for text in texts:
-        if any(ord(letter) < 32 for letter in text):
-            yield f"{name}: {text!r} has a control character in it"
+        if not text.isprintable():
+            yield f"{name}: {text!r} has a control character in it, or one that nobody sees"
             return
     if name == "target" and value not in TARGETS[kind]:
         yield f"target {value} is not one of {', '.join(TARGETS[kind])}"

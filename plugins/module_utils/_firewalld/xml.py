@@ -16,6 +16,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
+from .._core.plan import Failure
 from .model import (
     POLICY,
     ZONE,
@@ -31,6 +32,7 @@ from .model import (
     items_of,
     properties_of,
     same,
+    without,
 )
 from .rich_rules import ATTRIBUTES_OF, rule_from, rule_nodes, rule_text
 
@@ -163,7 +165,29 @@ def edit(kind: str, text: t.Optional[str], goal: Settings) -> str:
         if name in goal and not same(one.shape, before[name], goal[name]):
             _write_property(kind, root, name, one, goal)
     ET.indent(root, "  ")
-    return _head_of(text) + ET.tostring(root, encoding="unicode") + "\n"
+    written = _head_of(text) + ET.tostring(root, encoding="unicode") + "\n"
+    _refuse_garbled(kind, written, before, goal)
+    return written
+
+
+def _refuse_garbled(kind: str, text: str, before: Settings, goal: Settings) -> None:
+    """Refuse what XML cannot carry, or what would be read as something else than was given."""
+    try:
+        found = read(kind, text)
+    except (NotUnderstood, UnicodeEncodeError) as error:
+        raise Failure(f"{kind}: firewalld's files cannot say what is wanted ({error})") from None
+    for name, one in properties_of(kind).items():
+        if name not in goal or same(one.shape, before[name], goal[name]):
+            continue
+        if one.is_list:
+            # What was there already may be spelt differently now.
+            new = without(one.shape, items_of(goal, name), items_of(before, name))
+            lost: t.Collection[Value] = without(one.shape, new, items_of(found, name))
+        else:
+            lost = [] if found[name] == goal[name] else [goal[name]]
+        if lost:
+            words = ", ".join(map(repr, lost))
+            raise Failure(f"{kind}: {name}: {words} would be read as something else again")
 
 
 _HEAD = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)

@@ -14,6 +14,7 @@ import dataclasses
 import ipaddress
 import json
 import os
+import re
 import typing as t
 
 from .._core import files as core_files
@@ -27,6 +28,9 @@ DIRECTORY = "/etc/systemd"
 # taken away after the reload; a run that is killed in between leaves it to the next. After a
 # boot everything has been read, and /run is empty.
 MARKS = memory.runtime("unread")
+
+# Only a name in that directory, and one that fits into the name of a drop-in's directory.
+_NETWORK_FILE = re.compile(r"network/[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,199}\.network")
 
 Settings = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -78,14 +82,13 @@ def service_of(files: t.Sequence[str]) -> str:
     """The daemon that reads these files; a clear refusal for any other file."""
     services = set()
     for name in files:
-        directory, _slash, base = name.rpartition("/")
-        if directory == "network" and base.endswith(".network") and not base.startswith("."):
+        if _NETWORK_FILE.fullmatch(name):
             services.add("systemd-networkd.service")
         elif name == "resolved.conf":
             services.add("systemd-resolved.service")
         else:
             raise Failure(
-                f"{name}: not a file whose drop-ins this module knows. Right would be"
+                f"{name!r}: not a file whose drop-ins this module knows. Right would be"
                 " resolved.conf, or network/ and the name of a .network file,"
                 " such as network/80-container-ve.network"
             )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
     POLICY,
     ZONE,
@@ -166,6 +167,26 @@ def settings_of(kind: str) -> st.SearchStrategy[dict[str, t.Any]]:
             disable=st.booleans(),
         )
     return st.fixed_dictionaries(fields)
+
+
+@given(st.text(max_size=9), st.text(max_size=9))
+def test_any_text_is_refused_clearly_or_read_again(short: str, service: str) -> None:
+    goal = {**defaults_of(ZONE), "short": short, "services": (service,)}
+    try:
+        text = edit(ZONE, None, goal)
+    except Failure:
+        assert not (short + service).isprintable()
+    else:
+        assert not changed(ZONE, goal, read(ZONE, text))
+
+
+@pytest.mark.parametrize("service", ["a\0", "a\ud800", "a\ufffe", "a\x1b", "a\n"])
+def test_what_xml_cannot_carry_is_refused(service: str) -> None:
+    try:
+        text = edit(ZONE, None, {**defaults_of(ZONE), "services": (service,)})
+    except Failure:
+        return
+    assert read(ZONE, text)["services"] == (service,)
 
 
 @pytest.mark.parametrize("kind", [ZONE, POLICY])

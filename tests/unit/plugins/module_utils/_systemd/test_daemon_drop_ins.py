@@ -89,7 +89,19 @@ def test_absent_removes_only_what_is_there() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["network/../../passwd", "../resolved.conf", "network/.network", "logind.conf", "/etc/x", ""],
+    [
+        "network/../../passwd",
+        "../resolved.conf",
+        "network/.network",
+        "logind.conf",
+        "/etc/x",
+        "",
+        "network/a\n.network",
+        "network/a.network\n",
+        "network/a\0.network",
+        "network/\x1b[2J.network",
+        f"network/{'a' * 240}.network",
+    ],
 )
 def test_any_other_file_is_refused(name: str) -> None:
     with pytest.raises(Failure, match="not a file whose drop-ins"):

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd import unit_files
@@ -38,3 +42,25 @@ def test_the_name_of_a_unit_is_accepted(unit: str) -> None:
 def test_what_is_no_name_of_a_unit_is_refused(unit: str) -> None:
     with pytest.raises(Failure, match="no name of a unit"):
         unit_files.check_unit(unit)
+
+
+@given(st.text(max_size=12) | st.text("ab.-_@\n\0/", max_size=12))
+def test_any_name_of_a_drop_in_is_refused_or_one_file_beside_the_unit(name: str) -> None:
+    try:
+        unit_files.check_drop_in(name)
+    except Failure:
+        return
+    path = unit_files.drop_in_path("a.service", name)
+    assert os.path.normpath(path) == path
+    assert path == f"/etc/systemd/system/a.service.d/{name}.conf"
+    assert "/" not in name and name.isascii() and name.isprintable()
+
+
+@given(st.text(max_size=12).map(lambda text: f"{text}.service"))
+def test_any_name_of_a_unit_is_refused_or_one_directory(unit: str) -> None:
+    try:
+        unit_files.check_unit(unit)
+    except Failure:
+        return
+    assert os.path.dirname(unit_files.drop_in_directory(unit)) == "/etc/systemd/system"
+    assert unit.isascii() and unit.isprintable()
