@@ -23,6 +23,8 @@ Arguments = dict[str, t.Any]
 
 # What a module needs beside the argument that is tried. A new module needs a line here.
 BASES: dict[str, Arguments] = {
+    "access": {"machines": [{"name": "it-planted"}]},
+    "access_info": {"name": ["it-planted"]},
     "drop_in": {"files": ["network/80-container-ve.network"], "drop_in": "90-planted"},
     "firewalld": {"zones": [{"name": "planted"}], "policies": [{"name": "planted-p"}]},
     "image": {"name": "it-planted-image"},
@@ -49,7 +51,7 @@ BASES: dict[str, Arguments] = {
     "unit_override": {"name": ["it-planted-other"]},
 }
 # They would change the host, or take minutes.
-ONLY_ASKED = ("firewalld", "image_prune", "mkosi_image")
+ONLY_ASKED = ("access", "firewalld", "image_prune", "mkosi_image")
 # The mappings that mean something to these arguments; others are given all there are.
 SHAPES: dict[str, tuple[str, ...]] = {
     "_upload": ("words",),
@@ -88,12 +90,13 @@ PUBLIC: dict[str, str] = {
         "a path",
     ),
     **dict.fromkeys(
-        ("user", "users", "owner", "group", "groups", "comment", "home", "shell"),
+        ("user", "users", "owner", "owners", "group", "groups", "comment", "home", "shell"),
         "what /etc/passwd tells everybody",
     ),
+    "url": "the action plugin has taken its secrets out of it",
     **dict.fromkeys(("unit", "drop_in", "patterns", "exclude"), "names of files and units"),
     **dict.fromkeys(
-        ("signal", "since", "older_than", "limit", "checksum", "mode", "keys"),
+        ("signal", "since", "older_than", "limit", "checksum", "mode", "keys", "least_rate"),
         "a number, a time, a public key, or the like",
     ),
     **dict.fromkeys(
@@ -116,8 +119,6 @@ EXCEPTIONS: dict[tuple[str, str], dict[str, str]] = {
     ("machines", "machines.unit"): {
         "show": "systemd tells everybody Environment= and SetCredential=; documented"
     },
-    ("image", "url"): {"output": "which URL it was that could not be used"},
-    ("images", "images.url"): {"output": "which URL it was that could not be used"},
 }
 
 
