@@ -73,10 +73,11 @@ INSTEAD: dict[str, tuple[str, ...]] = {
     "image": ("machine",),
 }
 
-# The program of a command is told, its arguments are not.
+# The program of a command is told, its arguments are not; of a URL all but the password.
 COMMANDS: dict[str, t.Callable[[str], t.Any]] = {
     "argv": lambda word: ["sh", "-c", "sleep 0.4", word],
     "cmd": lambda word: f"sh -c 'sleep 0.4' {word}",
+    "url": lambda word: f"http://user:{word}@127.0.0.1:1/it-planted.tar",
 }
 PLAIN = ("bool", "int", "float", "bits", "bytes")
 # Arguments that say in their spec that they are no secret, and why they are none.
@@ -93,7 +94,6 @@ PUBLIC: dict[str, str] = {
         ("user", "users", "owner", "owners", "group", "groups", "comment", "home", "shell"),
         "what /etc/passwd tells everybody",
     ),
-    "url": "the action plugin has taken its secrets out of it",
     **dict.fromkeys(("unit", "drop_in", "patterns", "exclude"), "names of files and units"),
     **dict.fromkeys(
         ("signal", "since", "older_than", "limit", "checksum", "mode", "keys", "least_rate"),
@@ -183,7 +183,7 @@ class Planter:
                 self._into(module, base, here, entry, wrap, public)
             word = self._word(module, here, entry, public)
             values = self._values(name, entry, word)
-            if public or entry.get("no_log") is False:
+            if (public or entry.get("no_log") is False) and name not in COMMANDS:
                 together["public"][name] = values[0]
             elif entry.get("choices") or entry.get("type") in PLAIN:
                 together["plain"][name] = values[0]
@@ -254,7 +254,7 @@ class Planter:
     ) -> str:
         word = f"{self.prefix}{len(self.words):04d}"
         reason = None
-        if public or entry.get("no_log") is False:
+        if (public or entry.get("no_log") is False) and path[-1] not in COMMANDS:
             reason = PUBLIC.get(path[-1])
             if reason is None:
                 sys.exit(f"{module}: why is {'.'.join(path)} no secret? Say it in PUBLIC")
