@@ -96,7 +96,17 @@ PUBLIC: dict[str, str] = {
     ),
     **dict.fromkeys(("unit", "drop_in", "patterns", "exclude"), "names of files and units"),
     **dict.fromkeys(
-        ("signal", "since", "older_than", "limit", "checksum", "mode", "keys", "least_rate"),
+        (
+            "signal",
+            "since",
+            "older_than",
+            "limit",
+            "checksum",
+            "mode",
+            "keys",
+            "least_rate",
+            "max_size",
+        ),
         "a number, a time, a public key, or the like",
     ),
     **dict.fromkeys(
