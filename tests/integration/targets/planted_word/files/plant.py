@@ -82,6 +82,7 @@ COMMANDS: dict[str, t.Callable[[str], t.Any]] = {
 PLAIN = ("bool", "int", "float", "bits", "bytes")
 # Arguments that say in their spec that they are no secret, and why they are none.
 PUBLIC: dict[str, str] = {
+    **dict.fromkeys(("max_size", "max_output", "least_rate"), "a number with a unit"),
     **dict.fromkeys(
         ("name", "machine", "image", "clone_from", "rename_from", "import_as", "images_expected"),
         "what it names has this name, on the disk and in units",
