@@ -28,6 +28,9 @@ TIMEOUT = 600
 NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
 # machined refuses names that begin with .# as those in the staging places do.
 PREFIX = ".nspawn-machined-new."
+# Without it a raw clone for "a" would be called as a directory for the machine "a.raw".
+ENDING = ".new"
+_LEFT = re.compile(f"{re.escape(PREFIX)}(?P<name>.+){re.escape(ENDING)}(\\.raw)?", re.DOTALL)
 # What machined copies beside the image, where it finds it.
 _BESIDE = (".nspawn", ".roothash")
 
@@ -40,9 +43,8 @@ def made(parent: str, name: str, lock: int, *, sweep_first: bool) -> t.Iterator[
     """
     if sweep_first or is_left(name):
         sweep(name)
-    hidden = PREFIX + name
     try:
-        keepers.call("CloneImage", "ssb", parent, hidden, "no", timeout=TIMEOUT, keep=(lock,))
+        keepers.call("CloneImage", "ssb", parent, hidden(name), "no", timeout=TIMEOUT, keep=(lock,))
         (path,) = _trees(name)
         yield path
     finally:
@@ -52,12 +54,15 @@ def made(parent: str, name: str, lock: int, *, sweep_first: bool) -> t.Iterator[
 
 def publish(path: str, name: str) -> None:
     """Give a clone its name, and its settings too where there are none yet."""
-    for taken in (machined.image_path(name), machined.image_path(name, "raw")):
-        if os.path.lexists(taken):
+    directory, raw = machined.image_path(name), machined.image_path(name, "raw")
+    # Each by its type: the directory "a.raw" is the machine of that name, not "a".
+    for taken, there in ((directory, os.path.isdir(directory)), (raw, os.path.isfile(raw))):
+        if there:
             raise _appeared(taken)
     # Before the image: a run that is killed in between leaves nothing that could be started.
     brought = [new for old, new in _auxiliaries(name) if _take_along(old, new)]
-    final = os.path.join(os.path.dirname(path), _without_prefix(os.path.basename(path)))
+    ending = os.path.basename(path)[len(hidden(name)) :]
+    final = os.path.join(os.path.dirname(path), name + ending)
     try:
         staging.rename_new(path, final)
     except FileExistsError:
@@ -90,11 +95,12 @@ def _auxiliaries(name: str) -> t.Iterator[tuple[str, str]]:
         (machined.MACHINES_DIRECTORY, _BESIDE),
     ):
         for ending in endings:
-            yield f"{directory}/{PREFIX}{name}{ending}", f"{directory}/{name}{ending}"
+            yield f"{directory}/{hidden(name)}{ending}", f"{directory}/{name}{ending}"
 
 
-def _without_prefix(file: str) -> str:
-    return file[len(PREFIX) :]
+def hidden(name: str) -> str:
+    """What a clone is called until it gets its name."""
+    return f"{PREFIX}{name}{ENDING}"
 
 
 # --- what is left of one that was cut off ---------------------------------------------------
@@ -106,13 +112,8 @@ def left() -> frozenset[str]:
         entries = os.listdir(machined.MACHINES_DIRECTORY)
     except FileNotFoundError:
         return frozenset()
-    return frozenset(named(entry) for entry in entries if entry.startswith(PREFIX))
-
-
-def named(hidden: str) -> str:
-    """The image that a hidden file is for; it may be a raw image already."""
-    name = hidden[len(PREFIX) :]
-    return name[: -len(".raw")] if name.endswith(".raw") else name
+    found = (_LEFT.fullmatch(entry) for entry in entries)
+    return frozenset(one["name"] for one in found if one)
 
 
 def is_left(name: str) -> bool:
@@ -121,8 +122,8 @@ def is_left(name: str) -> bool:
 
 
 def _trees(name: str) -> list[str]:
-    hidden = os.path.join(machined.MACHINES_DIRECTORY, PREFIX + name)
-    return [path for path in (hidden, f"{hidden}.raw") if os.path.lexists(path)]
+    path = os.path.join(machined.MACHINES_DIRECTORY, hidden(name))
+    return [one for one in (path, f"{path}.raw") if os.path.lexists(one)]
 
 
 def sweep(name: str) -> None:
@@ -134,7 +135,7 @@ def sweep(name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(old)
     # A raw image's temporary file: machined was killed.
-    unfinished = re.compile(r"\.#" + re.escape(PREFIX + name) + r"(\.raw)?[0-9a-f]{16}")
+    unfinished = re.compile(r"\.#" + re.escape(hidden(name)) + r"\.raw[0-9a-f]{16}")
     for entry in os.listdir(machined.MACHINES_DIRECTORY):
         if unfinished.fullmatch(entry):
             trees.remove(os.path.join(machined.MACHINES_DIRECTORY, entry))
@@ -143,7 +144,7 @@ def sweep(name: str) -> None:
 def await_end(name: str) -> None:
     """Wait until machined has ended a clone that a killed run had asked for."""
     end = time.monotonic() + TIMEOUT
-    while _is_being_made(PREFIX + name):
+    while _is_being_made(hidden(name)):
         if time.monotonic() > end:
             raise Failure(
                 f"image {name}: machined has been cloning an image for it for {TIMEOUT:g} s. "

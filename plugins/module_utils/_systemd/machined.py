@@ -18,8 +18,8 @@ from . import bus, image_classes
 
 MACHINES_DIRECTORY = image_classes.MACHINE.root
 NAME_LIMIT = 64
-# What it is called while machined clones it: .#.nspawn-machined-new.NAME.raw and 16 characters.
-IMAGE_NAME_LIMIT = 255 - 43
+# What it is called while machined clones it: .#.nspawn-machined-new.NAME.new.raw and 16 more.
+IMAGE_NAME_LIMIT = 255 - 47
 # machined's word for "nobody knows" and "no limit": the largest number of 64 bits.
 UNKNOWN = 2**64 - 1
 

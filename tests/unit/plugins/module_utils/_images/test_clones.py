@@ -20,7 +20,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._systemd import (
     machined,
 )
 
-HIDDEN = ".nspawn-machined-new.web"
+HIDDEN = ".nspawn-machined-new.web.new"
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_an_image_that_has_appeared_meanwhile_is_not_touched(host: Path, theirs:
 
 
 def test_all_that_is_left_of_a_cut_off_clone_goes_and_nothing_else(host: Path) -> None:
-    others = {"images/web2/x", "images/.nspawn-machined-new.web2/x", "etc/web.nspawn"}
+    others = {"images/web2/x", "images/.nspawn-machined-new.web2.new/x", "etc/web.nspawn"}
     for other in sorted(others):
         (host / other).parent.mkdir(exist_ok=True)
         (host / other).write_text("theirs")
@@ -107,6 +107,25 @@ def test_all_that_is_left_of_a_cut_off_clone_goes_and_nothing_else(host: Path) -
     clones.sweep("web")
     assert all_in(host) == others
     assert not clones.is_left("web")
+
+
+@pytest.mark.parametrize("ending", ["", ".raw"])
+@pytest.mark.parametrize("name", ["a", "a.raw", "a.new", "a.new.raw", "a-b", "a.b"])
+def test_no_name_is_taken_for_another_one_that_begins_or_ends_like_it(
+    name: str, ending: str, host: Path
+) -> None:
+    (host / "images" / f"{clones.hidden(name)}{ending}").touch()
+    assert clones.left() == {name}
+    for other in {"a", "a.raw", "a.new", "a.new.raw", "a-b", "a.b"} - {name}:
+        assert not clones.is_left(other)
+        clones.sweep(other)
+    assert clones.left() == {name}
+
+
+def test_a_directory_whose_name_ends_as_a_raw_image_is_another_machine(host: Path) -> None:
+    (host / "images/web.raw").mkdir()
+    clones.publish(str(cloned(host)), "web")
+    assert (host / "images/web").is_dir() and (host / "images/web.raw").is_dir()
 
 
 def hold(path: Path) -> int:
