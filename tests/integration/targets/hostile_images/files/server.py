@@ -42,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(with_body=False)
 
     def answer(self, *, with_body: bool) -> None:
-        port = self.server.server_address[1]
+        port = self.connection.getsockname()[1]
         seen = {"port": port, "path": self.path, "headers": dict(self.headers.items())}
         with LOCK, (self.root.parent / "requests").open("a") as log:
             log.write(json.dumps(seen) + "\n")

@@ -154,7 +154,7 @@ def settings(case: dict[str, t.Any]) -> str:
     except Failure as failure:
         return refused(failure)
     seen = settings_files.snapshot(wanted)
-    carry_out(settings_files.plan(seen, wanted), settings_files.verbs(None, {}))
+    carry_out(settings_files.plan(seen, wanted), settings_files.verbs(False, {}))
     for name in wanted.names:
         path = nspawn_file.path_of(name)
         if wanted.settings is not None and os.path.exists(path):
@@ -163,7 +163,7 @@ def settings(case: dict[str, t.Any]) -> str:
         raise AssertionError("the second run would change something")
     away = settings_files.Wanted(wanted.names, None)
     seen = settings_files.snapshot(away)
-    carry_out(settings_files.plan(seen, away), settings_files.verbs(None, {}))
+    carry_out(settings_files.plan(seen, away), settings_files.verbs(False, {}))
     return "settings written"
 
 

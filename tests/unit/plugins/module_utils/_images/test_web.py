@@ -180,7 +180,10 @@ def test_an_error_names_the_url_without_its_word(start: Start) -> None:
     ],
 )
 def test_what_a_server_says_in_its_own_words_is_not_repeated(start: Start, answered: bytes) -> None:
-    server = start(lambda handler: handler.wfile.write(answered) and None)
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(answered)
+
+    server = start(answer)
     with pytest.raises(Failure) as raised:
         ask(server.url)
     assert "planted" not in raised.value.message

@@ -57,8 +57,8 @@ def ran(command: Command, shell: t.Sequence[str] = ("/bin/sh",)) -> t.Optional[R
     """What comes of a command with the shell around it, here on this machine."""
     wrapped = commands.Wrapped(command)
     done = subprocess.run([*shell, *wrapped.argv[1:]], input=wrapped.stdin, capture_output=True)
-    texts = (one.decode("utf-8", "surrogateescape") for one in (done.stdout, done.stderr))
-    return wrapped.result(Result(wrapped.argv, done.returncode, *texts))
+    out, err = (one.decode("utf-8", "surrogateescape") for one in (done.stdout, done.stderr))
+    return wrapped.result(Result(wrapped.argv, done.returncode, out, err))
 
 
 SHOW = "import os, sys; sys.stdout.buffer.write(os.environb[b'A'] + b'|' + sys.stdin.buffer.read())"

@@ -29,7 +29,7 @@ def entry(**said: t.Any) -> dict[str, t.Any]:
     empty = dict.fromkeys(
         ["image", "settings", "unit", "enabled", "owner", "vars", "restart", "wait", "wait_timeout"]
     )
-    owners = {
+    owners: dict[str, t.Any] = {
         "owners": [],
         "owner_may": None,
         "owner_root_shell": False,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import secret
 
 WORD = "pl4nted"
-SETTINGS = {
+SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "Content": {
         "Environment": (f"TOKEN={WORD}-1", "B=2"),
         "Packages": ("systemd",),
