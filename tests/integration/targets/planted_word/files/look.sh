@@ -9,11 +9,11 @@ began=$(cat "$1/began")
 kill "$(cat "$1/watcher")"
 cat "$1/seen"
 journalctl --sync
-find_in() { grep -aoE "$prefix[0-9]{4}" | sort -u | sed "s/^/$1 /"; }
+find_in() { grep -aoE "${prefix}[0-9]{4}" | sort -u | sed "s/^/$1 /"; }
 journalctl --quiet --since="$began" --output=export --all | find_in journal
 journalctl --quiet --machine=it-planted --output=export --all | find_in "journal of a machine"
 # The pattern comes from a file that only root can open: grep's arguments are open to all.
-echo "$prefix[0-9]{4}" > "$1/pattern"
+echo "${prefix}[0-9]{4}" > "$1/pattern"
 setpriv --reuid=65534 --regid=65534 --clear-groups \
     grep -raohsE -D skip --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -f - / \
     < "$1/pattern" | sort -u | sed 's/^/files /'
