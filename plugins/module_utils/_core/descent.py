@@ -67,7 +67,8 @@ class Descent:
         if not self._levels:
             return self._top
         descriptor = self._levels[-1].descriptor
-        assert descriptor is not None  # the last one always is
+        if descriptor is None:
+            raise AssertionError("the last level of a descent is always open")
         return descriptor
 
     def enter(self, name: str) -> None:
