@@ -12,7 +12,6 @@ from __future__ import annotations
 import signal
 import typing as t
 
-from .._core import locks
 from .._core import module as core_module
 from . import binds, copies, execution
 
@@ -37,7 +36,7 @@ def copy(module: Module) -> t.NoReturn:
     def body() -> dict[str, t.Any]:
         _leave_in_order()
         wanted = copies.wanted_of(module.params)
-        with locks.held([wanted.thing], "machine_copy", waiting=module.warn):
+        with core_module.holding(module, [wanted.thing]):
             seen = copies.snapshot(wanted)
             for warning in copies.warnings(seen, wanted):
                 module.warn(warning)
