@@ -172,15 +172,13 @@ class _Sieve:
         return Taken(self._left_out, tuple(self._told))
 
     def __iter__(self) -> t.Iterator[Entry]:
-        steps = iter(self._walk)
-        top = next(steps)
-        yield dataclasses.replace(top, mode=self._mode(top))
-        for entry in steps:
-            reason = self._objection(entry)
+        for number, entry in enumerate(self._walk):
+            reason = self._objection(entry) if number else ""
             if reason:
                 self._leave_out(entry, reason)
             else:
-                yield dataclasses.replace(entry, mode=entry.mode & MASK)
+                mode = entry.mode & MASK if number else self._mode(entry)
+                yield dataclasses.replace(entry, mode=mode)
 
     def _mode(self, top: Entry) -> int:
         wanted = self._rules.mode if top.kind is Kind.FILE else None

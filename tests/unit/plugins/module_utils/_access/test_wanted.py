@@ -137,7 +137,7 @@ def test_a_machine_named_twice_is_refused() -> None:
 
 
 def test_a_name_that_no_machine_can_have_is_refused() -> None:
-    for wishes in (lambda: wanted_of([entry(name="-lab")], exclusive=True), lambda: gone()):
+    for wishes in (lambda: wanted_of([entry(name="-lab")], exclusive=True), gone):
         with pytest.raises(Failure, match="hyphen"):
             wishes()
 

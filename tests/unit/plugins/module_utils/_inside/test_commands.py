@@ -56,7 +56,9 @@ def test_a_plain_command_is_accepted() -> None:
 def ran(command: Command, shell: t.Sequence[str] = ("/bin/sh",)) -> t.Optional[Result]:
     """What comes of a command with the shell around it, here on this machine."""
     wrapped = commands.Wrapped(command)
-    done = subprocess.run([*shell, *wrapped.argv[1:]], input=wrapped.stdin, capture_output=True)
+    done = subprocess.run(
+        [*shell, *wrapped.argv[1:]], input=wrapped.stdin, capture_output=True, check=False
+    )
     out, err = (one.decode("utf-8", "surrogateescape") for one in (done.stdout, done.stderr))
     return wrapped.result(Result(wrapped.argv, done.returncode, out, err))
 
