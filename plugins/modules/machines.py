@@ -95,6 +95,114 @@ options:
         type: list
         elements: str
         default: []
+      binds:
+        description:
+          - Directories, files and sockets of the host that the machine is shown. They are added to
+            C(Bind=) and C(BindReadOnly=) of the settings; one that is no longer listed goes from
+            there.
+          - What the machine is shown, it can use. What belongs to the system, or has in it what
+            does, is refused unless O(machines[].binds[].force) says so, wherever links lead to it.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          src:
+            description:
+              - The path on the host.
+            type: str
+            required: true
+          dest:
+            description:
+              - The path in the machine. When left out, the same as O(machines[].binds[].src).
+            type: str
+          read_only:
+            description:
+              - Whether the machine may only read it.
+            type: bool
+            default: false
+          mapping:
+            description:
+              - Whose the files are in a machine with private users.
+              - V(none) shows them as those of C(nobody), and nobody there can write to them.
+              - V(idmap) gives users the same numbers on both sides. Root of the machine is root
+                there, and can put programs with the setuid bit on the host.
+              - V(rootidmap) lets root of the machine be whoever owns the directory on the host.
+                Nobody else in the machine is anybody there.
+              - V(owneridmap) lets whoever owns the place in the machine be the owner on the host.
+                It needs systemd 256.
+              - The file system has to take part - btrfs from Linux 5.15, ext4 and xfs from 5.12,
+                tmpfs from 6.3; nfs, cifs and overlay do not.
+            type: str
+            choices: [none, idmap, rootidmap, owneridmap]
+            default: none
+          create:
+            description:
+              - Whether to make the directory when it is not there. One that is there is left as it
+                is.
+              - It goes with the machine if it is empty then and no other machine is shown it.
+            type: bool
+            default: false
+          owner:
+            description:
+              - Whose it is when it is made. When left out, root's.
+            type: str
+          group:
+            description:
+              - Its group when it is made. When left out, root.
+            type: str
+          mode:
+            description:
+              - Its mode when it is made, as octal digits in quotes. When left out, V(0755).
+            type: str
+          force:
+            description:
+              - Take the path as it is, also when it belongs to the system.
+            type: bool
+            default: false
+      docker_socket:
+        description:
+          - The socket of the host's Docker or Podman, for this machine. It is added to the
+            settings, mapped so that the host's group keeps its number when users are private.
+          - Who in the machine may use it is settled by M(nspawn.machined.docker_socket), from the
+            same entry.
+        type: dict
+        suboptions:
+          accept_root_on_host:
+            description:
+              - That whoever may use the socket is root of the host. It is refused without.
+            type: bool
+            default: false
+          path:
+            description:
+              - The socket on the host.
+            type: str
+            default: /run/docker.sock
+          dest:
+            description:
+              - Where it is in the machine. When left out, the same as
+                O(machines[].docker_socket.path).
+            type: str
+          group:
+            description:
+              - See M(nspawn.machined.docker_socket).
+            type: str
+            default: dockerx
+          members:
+            description:
+              - See M(nspawn.machined.docker_socket).
+            type: list
+            elements: str
+            default: []
+          mask:
+            description:
+              - See M(nspawn.machined.docker_socket).
+            type: list
+            elements: str
+          shared_gid:
+            description:
+              - See M(nspawn.machined.docker_socket).
+            type: bool
+            default: false
       owner:
         description:
           - A user of the host who may use the machine without being root, or with C(@) before it a
@@ -281,6 +389,32 @@ from ..module_utils._machines import face
 RESTART = {"type": "str", "choices": ["never", "when_needed", "always"]}
 RIGHTS = ["start", "stop", "restart", "login", "shell", "kill", "terminate", "status"]
 
+BIND: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "src": {"type": "str", "required": True, "no_log": False},
+    "dest": {"type": "str", "no_log": False},
+    "read_only": {"type": "bool", "default": False},
+    "mapping": {
+        "type": "str",
+        "choices": ["none", "idmap", "rootidmap", "owneridmap"],
+        "default": "none",
+    },
+    "create": {"type": "bool", "default": False},
+    "owner": {"type": "str", "no_log": False},
+    "group": {"type": "str", "no_log": False},
+    "mode": {"type": "str", "no_log": False},
+    "force": {"type": "bool", "default": False},
+}
+
+SOCKET: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "accept_root_on_host": {"type": "bool", "default": False},
+    "path": {"type": "str", "default": "/run/docker.sock", "no_log": False},
+    "dest": {"type": "str", "no_log": False},
+    "group": {"type": "str", "default": "dockerx", "no_log": False},
+    "members": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "mask": {"type": "list", "elements": "str", "no_log": False},
+    "shared_gid": {"type": "bool", "default": False},
+}
+
 ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "name": {"type": "str", "required": True, "no_log": False},
     "image": {"type": "str", "no_log": False},
@@ -289,6 +423,8 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "enabled": {"type": "bool"},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "binds": {"type": "list", "elements": "dict", "default": [], "options": BIND},
+    "docker_socket": {"type": "dict", "options": SOCKET},
     "owner": {"type": "str", "no_log": False},
     "owners": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "owner_may": {"type": "list", "elements": "str", "choices": RIGHTS},

@@ -21,6 +21,7 @@ from .._core import masks, progress
 from .._core import plan as core_plan
 from .._core.plan import Failure, Outcome, Plan, Step
 from .._images import act as images_act
+from .._shares import act as shares_act
 from .._systemd import unit_files
 from . import record as machines_record
 from . import start
@@ -156,6 +157,15 @@ def _delete(step: Step) -> None:
     core_files.remove_empty_directory(os.path.dirname(step.subject))
 
 
+def _make(step: Step) -> None:
+    words = step.arguments
+    shares_act.make(step.subject, uid=words["uid"], gid=words["gid"], mode=words["mode"])
+
+
+def _unmake(step: Step) -> None:
+    shares_act.unmake(step.subject)
+
+
 def _record(step: Step) -> None:
     machines_record.write(step.subject, step.arguments["record"])
 
@@ -194,9 +204,11 @@ VERBS: t.Mapping[str, Batch] = {
     "remove": _each(_remove, CLONES_AT_ONCE),
     "clear": _each(_clear, CLONES_AT_ONCE),
     "record": _each(_record),
+    "make": _each(_make),
     "clone": _each(_clone, CLONES_AT_ONCE),
     "delete": _each(_delete),
     "write": _each(_write),
+    "unmake": _each(_unmake),
     "reset": start.reset,
     "forget": _each(_forget),
     "enable": _enable,

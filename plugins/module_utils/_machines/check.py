@@ -15,6 +15,7 @@ import typing as t
 from .._access import check as access_check
 from .._access import private_users
 from .._core.plan import Failure
+from .._shares import check as shares_check
 from .._systemd.machined import unit_of
 from .files import Files
 from .seen import Snapshot
@@ -27,6 +28,7 @@ def check(snapshot: Snapshot, wanted: t.Sequence[Wanted]) -> None:
     for one in wanted:
         _check_one(snapshot, one, leaving)
         _check_owners(snapshot, one)
+        _check_shares(snapshot, one)
 
 
 def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> None:
@@ -70,6 +72,12 @@ def _check_owners(snapshot: Snapshot, one: Wanted) -> None:
             image_uid=private_users.FIRST_PRIVATE,
         )
         access_check.check_users(one.name, facts)
+
+
+def _check_shares(snapshot: Snapshot, one: Wanted) -> None:
+    if one.shares:
+        private = Files(snapshot, one).private
+        shares_check.check(one.name, one.shares, snapshot.host, snapshot.version, private)
 
 
 def _nearest(name: str, images: t.Iterable[str]) -> str:

@@ -25,6 +25,7 @@ class Draft:
         self.files = Files(snapshot, wanted)
         self.unit = unit_of(wanted.name)
         self.unread = snapshot.unread
+        self.host = snapshot.host
         self.steps: list[Step] = []
 
     def step(

@@ -12,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._access import private_users
 from .._settings import nspawn_file
+from .._shares import wanted as shares_wanted
 from .seen import Seen, Snapshot
 from .wanted import Wanted
 
@@ -35,22 +37,61 @@ class Files:
 
     def settings(self) -> t.Optional[str]:
         """The text that the machine's settings shall have."""
-        text = self._settings_after_clone()
-        path = nspawn_file.path_of(self.wanted.name)
+        text, path = self._settings_after_clone(), nspawn_file.path_of(self.wanted.name)
         exactly = self.exact_settings()
         if exactly is not None:
             return nspawn_file.merge(text, exactly, exclusive=True, what=path)
-        users = _users(self.wanted.users, None)
-        if text is None and (users or not self._counts_elsewhere):
+        old = self.seen.record.binds if self.seen.record else ()
+        if text is None and (self._adds or not self._counts_elsewhere):
             text = nspawn_file.merge(None, nspawn_file.DEFAULTS)
-        return nspawn_file.merge(text, users, what=path) if text is not None and users else text
+        if text is None or not (self._adds or old):
+            return text
+        there = nspawn_file.parse(text, path)
+        added = _users(self.wanted.users, None).updated(self._shown_in(there, old))
+        return nspawn_file.merge(text, added, what=path) if added else text
 
     def exact_settings(self) -> t.Optional[nspawn_file.Settings]:
         """All that the settings shall say; nothing when that was left open."""
         given = self.wanted.settings
         if given is None:
             return None
-        return nspawn_file.with_defaults(given).updated(_users(self.wanted.users, given))
+        exactly = nspawn_file.with_defaults(given).updated(_users(self.wanted.users, given))
+        return exactly.updated(self._shown_in(exactly))
+
+    @property
+    def private(self) -> bool:
+        """Whether the machine will have users of its own."""
+        if self.wanted.settings is not None:
+            return self._is_private(nspawn_file.with_defaults(self.wanted.settings))
+        text = self._settings_after_clone()
+        if text is None:
+            return self._is_private(nspawn_file.DEFAULTS)
+        return self._is_private(nspawn_file.parse(text, nspawn_file.path_of(self.wanted.name)))
+
+    def binds(self) -> tuple[str, ...]:
+        """The lines of its settings that are there for what it is shown of the host."""
+        shares = self.wanted.shares
+        return shares_wanted.lines_of(shares, private=self.private) if shares else ()
+
+    @property
+    def _adds(self) -> bool:
+        return bool(self.wanted.users or self.wanted.shares)
+
+    def _shown_in(
+        self, settings: nspawn_file.Settings, old: t.Collection[str] = ()
+    ) -> nspawn_file.Settings:
+        shares = self.wanted.shares
+        if not (shares or old):
+            return nspawn_file.Settings({})
+        return shares_wanted.added(settings, shares, private=self._is_private(settings), old=old)
+
+    def _is_private(self, settings: nspawn_file.Settings) -> bool:
+        facts = private_users.Facts(
+            settings=nspawn_file.render(settings),
+            command=private_users.command_in(self.unit()),
+            image_uid=private_users.FIRST_PRIVATE,
+        )
+        return private_users.why_shared(facts) is None
 
     @property
     def _counts_elsewhere(self) -> bool:

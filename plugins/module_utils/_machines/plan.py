@@ -16,7 +16,7 @@ from .._core import masks
 from .._core.plan import Plan, Step, identities
 from .._settings import nspawn_file
 from .._systemd import unit_files
-from . import drift, running
+from . import drift, running, shown
 from .check import check
 from .draft import Draft
 from .record import Record
@@ -34,9 +34,11 @@ PHASES = (
     "remove",
     "clear",
     "record",
+    "make",
     "clone",
     "delete",
     "write",
+    "unmake",
     "reset",
     "forget",
     "enable",
@@ -59,9 +61,15 @@ def plan(snapshot: Snapshot, wanted: t.Sequence[Wanted], *, rolling: int = 0) ->
         else:
             _converge(draft)
         steps += draft.steps
+    steps = _once(steps)
     steps = _reloaded(steps, snapshot.unread and any(one.declared for one in wanted))
     steps.sort(key=lambda step: PHASES.index(step.verb))
     return tuple(_rolled(steps, rolling))
+
+
+def _once(steps: t.Iterable[Step]) -> list[Step]:
+    """Without what several machines want alike: a directory is made once."""
+    return list({step.identity: step for step in reversed(list(steps))}.values())[::-1]
 
 
 def _reloaded(steps: list[Step], owed: bool) -> list[Step]:
@@ -118,6 +126,7 @@ def purged(snapshot: Snapshot, wanted: t.Iterable[Wanted]) -> list[Wanted]:
 def _converge(draft: Draft) -> None:
     if draft.wanted.declared:
         _record(draft)
+        shown.make(draft)
     if draft.files.cloned:
         _clone(draft)
     elif draft.wanted.declared:
@@ -146,6 +155,8 @@ def _record(draft: Draft) -> None:
         declared=drift.declared(
             wanted.state, wanted.enabled, draft.files.exact_settings(), wanted.unit
         ),
+        binds=draft.files.binds(),
+        directories=shown.remembered(draft),
     )
     if new != old:
         draft.step("record", before=_shown(old), after=_shown(new, old), record=new)
@@ -242,6 +253,7 @@ def _remove(draft: Draft) -> None:
     gone = list(draft.steps)
     _settings(draft, None, gone)
     _unit(draft, None, gone)
+    shown.unmake(draft, gone)
     if seen.active == "failed":
         before, after = {"state": "failed"}, {"state": "absent"}
         draft.step("reset", before=before, after=after, needs=gone, unit=draft.unit)

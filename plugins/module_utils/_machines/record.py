@@ -45,6 +45,10 @@ class Record:
     owner: t.Optional[str] = None
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     declared: drift.Declared = dataclasses.field(default_factory=dict)
+    binds: tuple[str, ...] = ()
+    """The lines of its settings for what it is shown of the host."""
+    directories: tuple[str, ...] = ()
+    """Directories of the host that were made for that."""
 
 
 def read(name: str) -> t.Optional[Record]:
@@ -74,6 +78,8 @@ def write(name: str, record: Record) -> None:
             "owner": record.owner,
             "vars": dict(record.variables),
             "declared": dict(record.declared),
+            "binds": list(record.binds),
+            "directories": list(record.directories),
         },
         indent=2,
         sort_keys=True,
@@ -100,6 +106,8 @@ def _parsed(path: str, text: str) -> Record:
             variables=dict(fields["vars"]),
             # Not kept by the first versions.
             declared=dict(fields.get("declared") or {}),
+            binds=tuple(fields.get("binds") or ()),
+            directories=tuple(fields.get("directories") or ()),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(

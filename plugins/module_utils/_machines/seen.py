@@ -17,6 +17,7 @@ from .._access import wanted as access_wanted
 from .._core import files as core_files
 from .._images import clones, provenance
 from .._settings import nspawn_file
+from .._shares import seen as shares_seen
 from .._systemd import machined, unit_files
 from .._systemd import units as systemd_units
 from . import record as machines_record
@@ -92,6 +93,10 @@ class Snapshot:
         default_factory=dict
     )
     """What the host makes of the names of owners."""
+    host: shares_seen.Host = dataclasses.field(default_factory=shares_seen.Host)
+    """What there is of all that machines shall be shown."""
+    version: int = 0
+    """Of systemd; looked at when something depends on it."""
 
     def of(self, name: str) -> Seen:
         return self.machines.get(name, NOTHING)
@@ -109,6 +114,7 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
     strangers = _strangers(units)
     rights = access_seen.granted()
     sources = {one.image for one in wanted if one.image}
+    shares = [share for one in wanted for share in one.shares]
     texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
     return Snapshot(
         machines={
@@ -125,6 +131,8 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
         people=access_seen.people(
             owner for one in wanted if one.grant for owner in one.grant.owners
         ),
+        host=shares_seen.snapshot(shares),
+        version=machined.systemd_version() if shares else 0,
     )
 
 

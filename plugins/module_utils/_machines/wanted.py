@@ -16,6 +16,7 @@ from signal import SIGKILL
 from .._access import wanted as access_wanted
 from .._core.plan import Failure
 from .._settings import nspawn_file
+from .._shares import wanted as shares_wanted
 from .._systemd import machined, signals, unit_text
 
 
@@ -32,6 +33,8 @@ class Wanted:
     """By the module machines: its settings, its unit and its record are looked after."""
     settings: t.Optional[nspawn_file.Settings] = None
     users: tuple[str, ...] = ()
+    shares: tuple[shares_wanted.Share, ...] = ()
+    """Directories, files and sockets of the host that it is shown."""
     unit: t.Optional[str] = None
     """The text of the drop-in; empty: none."""
     enabled: t.Optional[bool] = None
@@ -69,6 +72,7 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
         declared=True,
         settings=_settings_of(entry["settings"], f"{here}, settings"),
         users=_users_of(entry["users"], here),
+        shares=() if entry["state"] == "absent" else shares_wanted.shares_in(entry, here),
         unit=None if entry["unit"] is None else unit_text.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
         owner=entry["owner"],

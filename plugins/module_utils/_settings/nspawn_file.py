@@ -264,8 +264,14 @@ def _is_source(value: str) -> bool:
 
 
 def _split(value: str) -> list[str]:
-    """Cut at colons that no backslash protects."""
-    return [part.replace("\\:", ":") for part in re.split(r"(?<!\\):", value)]
+    """Cut at colons that no backslash protects; a backslash stands for what comes after it."""
+    parts = [""]
+    for match in re.finditer(r"\\(.)|(:)|(.)", value, re.DOTALL):
+        if match[2]:
+            parts.append("")
+        else:
+            parts[-1] += match[1] or match[3]
+    return parts
 
 
 def _is_bind(value: str) -> bool:
