@@ -69,6 +69,8 @@ options:
     description:
       - The configuration, section by section as C(mkosi(1)) spells it. A value is a string, a
         number, a boolean, a list or, for settings such as C(Environment=), a dictionary.
+      - Each is of one line. What would be another line to mkosi or to anybody else is refused before
+        anything is changed.
       - It may as well be the text of a whole C(mkosi.conf) or C(mkosi.default).
       - It becomes C(mkosi.conf) in O(directory), which is then exactly that, and which only who
         builds can read.

@@ -16,6 +16,7 @@ import shlex
 import typing as t
 
 from .._core import ini
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._settings import nspawn_file
 
@@ -90,7 +91,7 @@ def _of_mode(mode: _Mode, facts: Facts) -> t.Optional[str]:
 
 def _of_map(text: str) -> t.Optional[str]:
     """Who root inside is outside, by the lines of a uid_map."""
-    for line in text.splitlines():
+    for line in lines_of(text):
         inside, outside, _count = (int(number) for number in line.split())
         if inside == 0:
             if outside >= FIRST_PRIVATE:

@@ -18,6 +18,7 @@ import stat
 import typing as t
 
 from .._core import files as core_files
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._core.run import run
 from .._settings import nspawn_file
@@ -130,7 +131,7 @@ def polkit() -> Polkit:
 def polkit_reloads() -> t.Optional[bool]:
     """Whether it can be told to read its rules; nothing when it does not run."""
     argv = ["systemctl", "show", "--property=ActiveState,CanReload", "--", POLKIT_UNIT]
-    shown = dict(line.partition("=")[::2] for line in run(argv).stdout.splitlines())
+    shown = dict(line.partition("=")[::2] for line in lines_of(run(argv).stdout))
     return shown.get("CanReload") == "yes" if shown.get("ActiveState") == "active" else None
 
 

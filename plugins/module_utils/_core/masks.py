@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from . import ini
+from .lines import lines_of
 
 MASK = "********"
 ANOTHER = f"{MASK} (another one)"
@@ -185,7 +186,7 @@ def words_in(value: t.Any, key: t.Optional[str] = None) -> t.Iterator[str]:
 def words_of(value: str, key: str = "") -> t.Iterator[str]:
     """One secret: whole, line by line, and without the name that stands before it."""
     yield value
-    yield from (line.strip() for line in value.splitlines())
+    yield from (line.strip() for line in lines_of(value))
     if key in _ASSIGNMENTS:
         yield value.partition("=")[2]
         yield value.partition("=")[2].strip("'\"")

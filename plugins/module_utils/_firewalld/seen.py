@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from .._core import files
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._core.run import CommandFailed, find, run
 from .._systemd import bus
@@ -249,11 +250,11 @@ def vendor_path(key: Key) -> str:
 def _uplinks() -> tuple[str, ...]:
     """Interfaces with a default route, as the kernel lists them."""
     found: list[str] = []
-    for line in (files.read("/proc/net/route") or "").splitlines()[1:]:
+    for line in lines_of(files.read("/proc/net/route") or "")[1:]:
         fields = line.split()
         if fields[1] == fields[7] == "00000000":
             found.append(fields[0])
-    for line in (files.read("/proc/net/ipv6_route") or "").splitlines():
+    for line in lines_of(files.read("/proc/net/ipv6_route") or ""):
         fields = line.split()
         if fields[1] == "00" and fields[9] != "lo":
             found.append(fields[9])

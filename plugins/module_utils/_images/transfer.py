@@ -26,6 +26,7 @@ import threading
 import typing as t
 
 from .._core import progress, run
+from .._core.lines import said_lines
 from .._core.plan import Failure
 from . import formats, sources, web
 from .model import Source
@@ -165,7 +166,7 @@ def _reason(result: run.Result, root: str, room: _Room) -> str:
         "Copying ",
         "(Note: ",
     )
-    said = [line for line in result.stderr.splitlines() if line and not line.startswith(usual)]
+    said = [line for line in said_lines(result.stderr) if not line.startswith(usual)]
     full = os.strerror(errno.ENOSPC)
     # tar says the latter when a part of its last write still found room.
     if any(full in line or "Wrote only" in line for line in said) or room.full:

@@ -16,6 +16,7 @@ import tempfile
 import typing as t
 
 from .._core import run
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from . import web
 from .addresses import Address
@@ -41,7 +42,7 @@ _TAGGED = re.compile(r"SHA256 \((.+)\) = ([0-9a-fA-F]{64})")
 
 def sum_of(sums: str, name: str) -> t.Optional[str]:
     """What a SHA256SUMS file says of a file, with or without a directory before its name."""
-    for line in sums.splitlines():
+    for line in lines_of(sums):
         plain, tagged = _LINE.fullmatch(line.rstrip()), _TAGGED.fullmatch(line.rstrip())
         digest, said = plain.groups() if plain else tagged.groups()[::-1] if tagged else ("", "")
         if said in (name, f"./{name}"):
@@ -130,7 +131,7 @@ def _gpg(keyring: str, home: str, signature: str, data: str) -> t.Optional[str]:
         else [*argv[:-1], "--status-fd", "1", "--verify", "--", signature, data],
         check=False,
     )
-    said = [line.split(" ", 2)[1] for line in result.stdout.splitlines() if line.count(" ") > 1]
+    said = [line.split(" ", 2)[1] for line in lines_of(result.stdout) if line.count(" ") > 1]
     for word in ("EXPKEYSIG", "REVKEYSIG", "EXPSIG", "BADSIG"):
         if word in said:
             return _SAYS[word]

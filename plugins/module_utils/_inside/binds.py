@@ -16,6 +16,7 @@ import typing as t
 
 from .._core import files as core_files
 from .._core import run
+from .._core.lines import lines_of
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
 from . import leader as leaders
@@ -100,7 +101,8 @@ def is_mapped(uid_map: str) -> bool:
 
 
 def mounts(mountinfo: str) -> tuple[Mount, ...]:
-    rows = [line.split() for line in mountinfo.splitlines()]
+    # Names in it may have any blank but these two.
+    rows = [line.split(" ") for line in lines_of(mountinfo)]
     return tuple(
         Mount(_unescaped(row[4]), row[2], _unescaped(row[3]), "ro" in row[5].split(","))
         for row in rows

@@ -16,6 +16,7 @@ import select
 import typing as t
 
 from .._core import beneath
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._systemd import machined
 
@@ -55,7 +56,7 @@ class Leader:
 
         A machine that is paused, or whose own systemd hangs, would not do it for us.
         """
-        for line in self.read("cgroup").splitlines():
+        for line in lines_of(self.read("cgroup")):
             group = line.partition("::")[2]
             if not _is_of(self.machine.unit, group):
                 continue

@@ -17,6 +17,7 @@ import typing as t
 
 from .._core import files as core_files
 from .._core import masks
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._core.run import run
 from .._settings import nspawn_file
@@ -266,7 +267,7 @@ class _Facts:
         names = ",".join(STATS.values())
         argv = ["systemctl", "show", f"--property={names}", "--", self.machine.unit]
         shown = run(argv, timeout=self._left(15)).stdout
-        values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        values = dict(line.split("=", 1) for line in lines_of(shown) if "=" in line)
         return {word: _number(word, values.get(name, "")) for word, name in STATS.items()}
 
     def health(self) -> Fields:
@@ -298,7 +299,7 @@ class _Facts:
                 f"since: {self.details.since!r} is no time for journalctl; expected words like"
                 " -1h, yesterday or 2026-11-01 12:00"
             )
-        return said.stdout.splitlines()
+        return lines_of(said.stdout)
 
 
 def _interface(index: int) -> t.Optional[str]:

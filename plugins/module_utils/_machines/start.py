@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from .._core import files as core_files
+from .._core.lines import lines_of
 from .._core.plan import Failure, Step
 from .._core.run import CommandFailed, run
 from .._settings import nspawn_file
@@ -289,7 +290,7 @@ def failed_units(name: str) -> list[str]:
     """The units inside a machine that have failed; none when it cannot be asked."""
     argv = ["systemctl", f"--machine={name}", "--failed", "--plain", "--no-legend", "--full"]
     try:
-        lines = run(argv, timeout=10, check=False).stdout.splitlines()
+        lines = lines_of(run(argv, timeout=10, check=False).stdout)
     except CommandFailed:
         return []
     return [line.split()[0] for line in lines if line.strip()]

@@ -22,6 +22,7 @@ import typing as t
 
 from .._core import locks, progress
 from .._core import run as core_run
+from .._core.lines import said_lines
 from .._core.plan import Failure
 from .._core.printable import printable
 from . import clearing, harvest, host, secret, table, view
@@ -217,10 +218,10 @@ def last_words(text: str) -> str:
     """The end of what was said, without Python's account of where in mkosi it was said."""
     lines: list[str] = []
     tracing = False
-    for line in text.splitlines():
+    for line in said_lines(text):
         # Indented lines follow the head of a traceback; what comes behind them names the error.
         tracing = line.startswith("Traceback (") or (tracing and line[:1] in ("", " "))
-        if line.strip() and not tracing:
+        if not tracing:
             lines.append(line)
     return "\n".join(lines[-TAIL:]) or "none"
 

@@ -19,6 +19,7 @@ import typing as t
 
 from .._core import files as core_files
 from .._core import run
+from .._core.lines import said_lines
 from .._core.plan import Failure
 from .._core.printable import printable
 from . import secret, table
@@ -149,5 +150,5 @@ def _refusal(failed: run.CommandFailed, place: str, number: int) -> str:
             " configuration; look for what it waits for: a FIFO, or a script that does not end"
         )
     said = failed.result.stderr.strip() or failed.result.stdout.strip()
-    reason = "; ".join(said.splitlines()[-5:]).replace(f"{place}/", "")
+    reason = "; ".join(said_lines(said)[-5:]).replace(f"{place}/", "")
     return f"mkosi {number} refuses the configuration: {printable(reason)}"

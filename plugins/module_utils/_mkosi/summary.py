@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from .._core import masks
+from .._core.lines import lines_of
 from . import table
 from .text import Settings, Values
 
@@ -108,7 +109,7 @@ def from_text(text: str) -> Summary:
     """mkosi 14: aligned C(Label: value) lines; more values of a list stand below the first."""
     fields: dict[str, list[str]] = {}
     label = ""
-    for line in text.splitlines():
+    for line in lines_of(text):
         found = re.match(r" {0,30}([A-Za-z][^:]*): (.*)$", line)
         if found:
             label = found.group(1).strip()

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core.lines import lines_of
+
 OLDEST = 14
 """The oldest mkosi that the collection can drive: Debian 12's."""
 
@@ -303,7 +305,7 @@ XZ Output 14-14
 
 def _read(table: str) -> dict[str, tuple[Range, ...]]:
     settings = {}
-    for line in table.strip().splitlines():
+    for line in lines_of(table.strip()):
         name, _space, places = line.partition(" ")
         settings[name] = tuple(_range(place) for place in places.split(", "))
     return settings

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core import ini
+from .._core import ini, lines
 from .._core.plan import Failure
 
 Values = tuple[str, ...]
@@ -23,30 +23,44 @@ Definitions = t.Mapping[str, Settings]
 
 
 def parse(text: str, what: str = "the configuration") -> dict[str, dict[str, list[str]]]:
-    """Read a mkosi.conf or mkosi.default as mkosi does."""
+    """Read a mkosi.conf or mkosi.default as mkosi does, to whom an empty line of many is none."""
     config: dict[str, dict[str, list[str]]] = {}
     keys: t.Optional[dict[str, list[str]]] = None
-    lines: t.Optional[list[str]] = None
-    for number, raw in enumerate(text.splitlines(), 1):
+    values: t.Optional[list[str]] = None
+    for number, raw in enumerate(lines.lines_of(text), 1):
+        _check_end(raw, f"{what}, line {number}")
         line = raw.partition("#")[0]
         if not line.strip() or line.lstrip().startswith(";"):
             continue
-        if line[0].isspace() and lines is not None:
-            lines.append(line.strip())
+        if line[0].isspace() and values is not None:
+            values.append(line.strip())
             continue
         line = line.strip()
         if line.startswith("["):
             if not line.endswith("]") or not line[1:-1].strip():
                 raise Failure(f"{what}, line {number}: it is no section; expected [Section]")
-            keys, lines = config.setdefault(line[1:-1].strip(), {}), None
+            keys, values = config.setdefault(line[1:-1].strip(), {}), None
             continue
         name, equals, value = (part.strip() for part in line.partition("="))
         if keys is None or not equals or not name:
             where = "before the first section" if keys is None else "without a '='"
             raise Failure(f"{what}, line {number}: it stands {where}; expected Key=value")
-        lines = keys.setdefault(name, [])
-        lines.append(value)
-    return config
+        values = keys.setdefault(name, [])
+        values.append(value)
+    return {
+        section: {name: list(filter(None, values)) or [""] for name, values in keys.items()}
+        for section, keys in config.items()
+    }
+
+
+def _check_end(raw: str, what: str) -> None:
+    """Refuse what is a line to us and several to mkosi, which takes more than newlines for ends."""
+    found = lines.LIKE_ENDS.search(raw[:-1] if raw.endswith("\r") else raw)
+    if found:
+        raise Failure(
+            f"{what}: it contains the control character {found.group()!r}, where a line ends for"
+            " mkosi and for nobody else; expected newlines alone"
+        )
 
 
 def render(settings: Settings, what: str = "config") -> str:
@@ -54,9 +68,9 @@ def render(settings: Settings, what: str = "config") -> str:
     blocks = []
     for section, keys in settings.items():
         ini.check_name(section, what)
-        lines = [_line(section, name, values, what) for name, values in keys.items()]
-        if lines:
-            blocks.append(f"[{section}]\n" + "".join(lines))
+        said = [_line(section, name, values, what) for name, values in keys.items() if values]
+        if said:
+            blocks.append(f"[{section}]\n" + "".join(said))
     return "\n".join(blocks)
 
 
@@ -99,31 +113,37 @@ def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, 
         for name, value in keys.items():
             ini.check_name(str(name), f"{what}, [{section}]")
             if value is not None:
-                lines = _lines_of(value, f"{what}: [{section}] {name}=")
-                result.setdefault(str(section), {})[str(name)] = lines
+                given = _values_of(value, f"{what}: [{section}] {name}=")
+                result.setdefault(str(section), {})[str(name)] = given
     return result
 
 
-def _lines_of(value: t.Any, what: str) -> Values:
-    if isinstance(value, bool):
-        return ("yes" if value else "no",)
-    if isinstance(value, (int, float)):
-        return (str(value),)
-    if isinstance(value, str):
-        lines = tuple(line.strip() for line in value.splitlines() if line.strip()) or ("",)
-        return tuple(checked(line, what) for line in lines)
+def _values_of(value: t.Any, what: str) -> Values:
     if isinstance(value, t.Mapping):
-        return tuple(
-            checked(f"{key}={''.join(_lines_of(one, what))}", what) for key, one in value.items()
-        )
+        return tuple(checked(f"{key}={_value_of(one, what)}", what) for key, one in value.items())
     if isinstance(value, (list, tuple)):
-        return tuple(line for one in value for line in _lines_of(one, what))
+        # A list with nothing in it empties what mkosi has by itself.
+        return tuple(line for one in value for line in _values_of(one, what)) or ("",)
+    return (_value_of(value, what),)
+
+
+def _value_of(value: t.Any, what: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, str):
+        # A block in YAML ends in a newline; mkosi takes blanks at both ends away as well.
+        return checked(value.strip(" \t\r\n"), what)
     raise Failure(
         f"{what} is {type(value).__name__}; expected a string, number, boolean, list or dictionary"
     )
 
 
 def checked(line: str, what: str) -> str:
+    """One line that is one to every reader."""
+    if "\n" in line:
+        raise Failure(f"{what} has a value of several lines; expected one, or several as a list")
     if not line.isprintable():
         raise Failure(f"{what} contains a control character; expected printable text")
     return line

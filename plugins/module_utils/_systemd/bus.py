@@ -14,6 +14,7 @@ import json
 import re
 import typing as t
 
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._core.run import CommandFailed, run
 
@@ -83,7 +84,7 @@ def properties(
         )
         return {name: value["data"] for name, value in everything.items()}
     argv = ["busctl", "--json=short", "get-property", "--", service.name, *where, *names]
-    lines = run(argv).stdout.splitlines()
+    lines = lines_of(run(argv).stdout)
     return {name: json.loads(line)["data"] for name, line in zip(names, lines)}
 
 

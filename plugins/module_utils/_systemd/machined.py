@@ -12,6 +12,7 @@ import os
 import re
 import typing as t
 
+from .._core.lines import lines_of
 from .._core.plan import Failure
 from .._core.run import find, run
 from . import bus, image_classes
@@ -210,7 +211,7 @@ def machines(names: t.Optional[t.Sequence[str]] = None) -> dict[str, Machine]:
 
 
 def _machine(block: str) -> Machine:
-    fields = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+    fields = dict(line.partition("=")[::2] for line in lines_of(block) if "=" in line)
     return Machine(
         name=fields["Name"],
         machine_class=fields.get("Class", ""),

@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from .._core import run
+from .._core.lines import lines_of
 from . import bus, unit_files
 
 
@@ -146,7 +147,7 @@ def details(units: t.Sequence[str]) -> dict[str, Details]:
     stdout = run.run(["systemctl", "show", f"--property={wanted}", "--", *units]).stdout
     found: dict[str, Details] = {}
     for block in stdout.split("\n\n"):
-        shown = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        shown = dict(line.split("=", 1) for line in lines_of(block) if "=" in line)
         found[shown.get("Id", "")] = Details(
             result=shown.get("Result", ""),
             main_pid=int(shown.get("MainPID") or 0),

@@ -23,6 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+from ...module_utils._core.lines import lines_of
 from ...module_utils._core.printable import printable
 from ...module_utils._core.progress import DIRECTORY
 
@@ -84,7 +85,7 @@ def _clock(seconds: float) -> str:
 def parse(output: str) -> list[dict[str, t.Any]]:
     """What the files on the host said, one JSON object a line; half of one is left out."""
     found = []
-    for line in output.splitlines():
+    for line in lines_of(output):
         with contextlib.suppress(ValueError):
             fields = json.loads(line)
             if isinstance(fields, dict) and {"doing", "subject", "done", "seconds"} <= set(fields):

@@ -53,6 +53,13 @@ def test_a_path_lies_in_the_file_system_that_is_mounted_nearest(
     assert place(OUTSIDE, path) == where
 
 
+@pytest.mark.parametrize("blank", ["\u2028", "\x85", "\x0c", "\xa0"])
+def test_a_blank_in_the_name_of_a_mount_ends_neither_line_nor_name(blank: str) -> None:
+    name = f"/srv/a{blank}1 2 3:4 / /etc".replace(" ", "\\040")
+    (found,) = mounts(f"21 20 0:40 /@srv {name} rw - btrfs /dev/b rw\n")
+    assert found.point == f"/srv/a{blank}1 2 3:4 / /etc"
+
+
 def test_what_is_bound_already_is_not_bound_again() -> None:
     assert plan(SEEN, BIND) == ()
     # Also where a new one would be refused: the settings may have bound it.

@@ -54,6 +54,41 @@ def test_control_characters_are_refused(value: object) -> None:
         normalise({"Content": {"Packages": value}})
 
 
+@pytest.mark.parametrize("end", list("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\r\0"))
+def test_what_ends_a_line_for_mkosi_alone_is_refused_where_it_is_given_and_read(end: str) -> None:
+    for value in (f"a{end}Bootable=no", ["x", f"a{end}b"], {"A": f"a{end}b"}, {f"A{end}B": "c"}):
+        with pytest.raises(Failure, match="control character"):
+            normalise({"Content": {"Environment": value}})
+    with pytest.raises(Failure, match=r"line 2: it contains the control character"):
+        parse(f"[Content]\nHostname=a{end}Bootable=no\n")
+
+
+@pytest.mark.parametrize("value", ["a\nb", ["x", "a\nb"], {"A": "b\nc"}, {"A\nB": "c"}])
+def test_a_value_of_several_lines_is_refused(value: object) -> None:
+    with pytest.raises(Failure, match="several lines; expected one, or several as a list"):
+        normalise({"Content": {"Environment": value}})
+
+
+def test_a_block_of_yaml_is_one_line() -> None:
+    assert normalise({"Content": {"Hostname": "web\n"}}) == {"Content": {"Hostname": ("web",)}}
+
+
+def test_a_list_for_a_value_of_a_dictionary_is_refused() -> None:
+    with pytest.raises(Failure, match=r"is list; expected a string"):
+        normalise({"Build": {"Environment": {"A": ["b", "c"]}}})
+
+
+def test_a_list_that_begins_on_the_next_line_has_no_empty_value() -> None:
+    text = "[Build]\r\nEnvironment=\r\n    A=b\r\n    C=d\r\nPackages=\r\n"
+    assert parse(text) == {"Build": {"Environment": ["A=b", "C=d"], "Packages": [""]}}
+
+
+def test_a_list_with_nothing_in_it_empties_what_mkosi_has() -> None:
+    said = normalise({"Content": {"Packages": []}})
+    assert said == {"Content": {"Packages": ("",)}}
+    assert render(said) == "[Content]\nPackages=\n"
+
+
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"x"])
 def test_a_value_of_a_strange_kind_is_refused(value: object) -> None:
     with pytest.raises(Failure, match=r"expected a string, number"):
@@ -102,7 +137,8 @@ def test_a_rendered_configuration_reads_back_the_same(
 
 
 texts = st.text(max_size=8) | st.sampled_from(
-    ["a\nb", "a\0", "#", ";a", "[a]", "a\\", " a", "", "="]
+    ["a\nb", "a\0", "#", ";a", "[a]", "a\\", " a", "", "=", "a\n[b]\nC=d"]
+    + [f"a{end}[b]" for end in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\xa0"]
 )
 anything = st.dictionaries(
     names | texts,
@@ -111,6 +147,32 @@ anything = st.dictionaries(
     ),
     max_size=3,
 )
+
+
+of_yaml = st.dictionaries(
+    names | texts,
+    st.dictionaries(names | texts, lines | texts | st.lists(lines | texts, min_size=1)),
+    max_size=3,
+)
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [one.strip(" \t\r\n") for one in ([value] if isinstance(value, str) else value)]
+
+
+@given(of_yaml)
+def test_whatever_is_taken_from_yaml_reaches_mkosi_as_it_was_given(
+    config: dict[str, dict[str, str | list[str]]],
+) -> None:
+    with contextlib.suppress(Failure):
+        text = render(normalise(config))
+        # As mkosi itself parts lines.
+        assert text.split("\n")[:-1] == text.splitlines()
+        assert parse(text) == {
+            section: {key: listed(value) for key, value in keys.items()}
+            for section, keys in config.items()
+            if keys
+        }
 
 
 @given(anything)
