@@ -69,8 +69,8 @@ options:
     description:
       - The configuration, section by section as C(mkosi(1)) spells it. A value is a string, a
         number, a boolean, a list or, for settings such as C(Environment=), a dictionary.
-      - Each is of one line. What would be another line to mkosi or to anybody else is refused before
-        anything is changed.
+      - Each is of one line. What would be another line to mkosi or to anybody else is refused
+        before anything is changed.
       - It may as well be the text of a whole C(mkosi.conf) or C(mkosi.default).
       - It becomes C(mkosi.conf) in O(directory), which is then exactly that, and which only who
         builds can read.
@@ -83,8 +83,9 @@ options:
     description:
       - Scripts that mkosi runs during the build, by name - V(configure), V(sync), V(prepare),
         V(build), V(postinst), V(finalize), V(postoutput), V(clean).
-      - Each is the text of the script, or a dictionary with C(content) or C(src) (a file on the
-        host), and C(chroot).
+      - Each is the text of the script, or a dictionary with C(content) or C(src), and C(chroot).
+        C(src) is the absolute path of a file on the host of at most 8 MiB. It is read by who
+        builds - with O(user), a file that the user may not read has to be given as C(content).
       - With C(chroot=true), or a name such as V(postinst.chroot), a script runs inside the image.
         If nothing is said, C(prepare), C(build) and C(postinst) run inside, as they always did in
         mkosi 14 and older, unless the script uses C(BUILDROOT) or C(mkosi-chroot).
@@ -146,7 +147,7 @@ options:
   sandbox_files: &sandbox_files
     description:
       - Files that the package manager sees while it installs, by their paths, each a text or a
-        dictionary with C(content) or C(src) and C(mode).
+        dictionary with C(content) or C(src), as in O(scripts), and C(mode).
       - On Debian, a file V(etc/apt/sources.list.d/mkosi.sources) takes the place of the sources
         that mkosi makes up. These include C(debian-debug) and security suites, which a partial
         mirror does not have.

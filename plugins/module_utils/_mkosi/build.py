@@ -172,7 +172,8 @@ def _mkosi(build: Build, builder: Builder, stage: Stage, phases: progress.Phases
     ) as before:
         argv = [*before, "--", *doubled(command(build, stage))]
         try:
-            core_run.run(argv, timeout=build.timeout, on_line=read)
+            # What it says, and all that it runs, is only looked at when it fails.
+            core_run.run(argv, timeout=build.timeout, on_line=read, cut=True)
         except core_run.CommandFailed as failed:
             end(unit)
             raise Failure(_explained(build, failed), **_details(build, failed)) from None

@@ -13,7 +13,7 @@ from .._core import deputy, locks
 from .._core import module as core_module
 from .._core.deputy import Account
 from .._core.plan import Failure, Plan, ordered
-from . import act, build, builder, ground, host, wanted
+from . import act, build, builder, ground, host, wanted, within
 from . import plan as mkosi_plan
 from . import record as mkosi_record
 from . import seen as mkosi_seen
@@ -38,28 +38,61 @@ def converge(module: Module) -> t.NoReturn:
 
 def _converge(module: Module) -> dict[str, t.Any]:
     entries: list[dict[str, t.Any]] = module.params["builds"] or [module.params]
-    requests = [wanted.request_of(entry) for entry in entries]
-    for request in requests:
-        wanted.check(request)
-    wanted.check_all(requests)
-    if module.check_mode and not host.is_installed():
-        return _without_mkosi(module, requests)
+    unprepared = module.check_mode and not host.is_installed()
     with contextlib.ExitStack() as stack:
-        builders = _builders(requests, stack)
+        staff = _Staff(stack)
+        requests = [wanted.request_of(one, _reader(one, staff, unprepared)) for one in entries]
+        for request in requests:
+            wanted.check(request)
+        wanted.check_all(requests)
+        if unprepared:
+            return _without_mkosi(module, requests, staff)
+        builders = _builders(requests, staff)
         things = [build.thing(request.directory) for request in requests]
         stack.enter_context(locks.held(things, "mkosi_image", waiting=module.warn))
         planned = [_planned(request, builders[request.directory]) for request in requests]
         return _carried_out(module, planned, builders)
 
 
-def _builders(requests: t.Sequence[Request], stack: contextlib.ExitStack) -> act.Builders:
-    """Who builds in each directory, one process for each of them. Before there are threads."""
-    accounts = {request.directory: _account(request) for request in requests}
-    found = {
-        account: stack.enter_context(builder.as_user(account))
-        for account in sorted(set(accounts.values()), key=lambda account: account.uid)
-    }
-    return {directory: found[account] for directory, account in accounts.items()}
+class _Staff:
+    """Those who build, one process for each user; to be asked for before there are threads."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self._found: dict[Account, builder.Builder] = {}
+
+    def of(self, account: Account) -> builder.Builder:
+        if account not in self._found:
+            self._found[account] = self._stack.enter_context(builder.as_user(account))
+        return self._found[account]
+
+
+def _nothing(_path: str) -> str:
+    """What a file has when it does not matter, or an earlier task has not made file or user yet."""
+    return ""
+
+
+def _reader(entry: t.Mapping[str, t.Any], staff: _Staff, unprepared: bool) -> wanted.Read:
+    """Who reads the files that are to go into a build: who could otherwise lead root to others."""
+    if unprepared or entry["state"] == "absent":
+        return _nothing
+    user = entry["user"]
+
+    def read(path: str) -> t.Optional[str]:
+        if not user or user == "root":
+            return within.source_of(path)
+        who = staff.of(builder.account_named(user))
+        try:
+            return t.cast("t.Optional[str]", who.call(within.source_of, path))
+        except Failure as failure:
+            raise Failure(f"as {user}, who builds: {failure.message}", **failure.details) from None
+
+    return read
+
+
+def _builders(requests: t.Sequence[Request], staff: _Staff) -> act.Builders:
+    """Who builds in each directory."""
+    return {request.directory: staff.of(_account(request)) for request in requests}
 
 
 def _account(request: Request) -> Account:
@@ -71,7 +104,9 @@ def _account(request: Request) -> Account:
     return builder.ROOT if uid == 0 else deputy.account_of(uid)
 
 
-def _without_mkosi(module: Module, requests: t.Sequence[Request]) -> dict[str, t.Any]:
+def _without_mkosi(
+    module: Module, requests: t.Sequence[Request], staff: _Staff
+) -> dict[str, t.Any]:
     """In check mode, before an earlier task of the same run has really installed mkosi."""
     there = [request for request in requests if request.state != "absent"]
     if there:
@@ -81,11 +116,10 @@ def _without_mkosi(module: Module, requests: t.Sequence[Request]) -> dict[str, t
         )
     steps = [step for request in there for step in mkosi_plan.plan_unseen(request)]
     gone = [request for request in requests if request.state == "absent"]
-    with contextlib.ExitStack() as stack:
-        builders = _builders(gone, stack)
-        planned = [_planned(request, builders[request.directory]) for request in gone]
-        steps += [step for _request, _seen, plan in planned for step in plan]
-        return core_module.converge(module, ordered(steps), act.verbs(builders))
+    builders = _builders(gone, staff)
+    planned = [_planned(request, builders[request.directory]) for request in gone]
+    steps += [step for _request, _seen, plan in planned for step in plan]
+    return core_module.converge(module, ordered(steps), act.verbs(builders))
 
 
 def _planned(request: Request, who: builder.Builder) -> Planned:

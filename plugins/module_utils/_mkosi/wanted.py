@@ -4,8 +4,8 @@
 
 """What shall come out of mkosi directories, from the arguments of the module C(mkosi_image).
 
-Private to the collection. What cannot be meant is refused here. Only the files that O(src) names
-are read.
+Private to the collection. What cannot be meant is refused here. Of the host only the files are
+read that C(src) names, by whom the caller says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import math
 import os
 import typing as t
 
-from .._core import files as core_files
 from .._core.plan import Failure
 from .._images import wanted as images_wanted
 from .._systemd import machined
@@ -48,17 +47,21 @@ class Request:
     timeout: float = DEFAULT_TIMEOUT
 
 
-def request_of(entry: t.Mapping[str, t.Any]) -> Request:
+Read = t.Callable[[str], t.Optional[str]]
+"""Gives the text of a file of the host, as whoever builds may read it."""
+
+
+def request_of(entry: t.Mapping[str, t.Any], read: Read) -> Request:
     """One build from its arguments; what cannot be meant is refused here."""
     repart = {
         name: mkosi_text.normalise(sections, f"repart: {name}")
         for name, sections in entry["repart"].items()
     }
     contents = mkosi_files.Contents(
-        scripts={name: _script(name, value) for name, value in entry["scripts"].items()},
-        sandbox=_tree("sandbox_files", entry),
-        skeleton=_tree("skeleton_files", entry),
-        extra=_tree("extra_files", entry),
+        scripts={name: _script(name, value, read) for name, value in entry["scripts"].items()},
+        sandbox=_tree("sandbox_files", entry, read),
+        skeleton=_tree("skeleton_files", entry, read),
+        extra=_tree("extra_files", entry, read),
         repart=repart,
         users=mkosi_files.users_of(entry["users"]),
     )
@@ -137,24 +140,26 @@ def _sections(config: t.Any) -> t.Optional[dict[str, dict[str, mkosi_text.Values
     return mkosi_text.normalise(config)
 
 
-def _script(name: str, value: t.Any) -> mkosi_files.Script:
-    text, rest = _content(f"scripts: {name}", value, ("chroot",))
+def _script(name: str, value: t.Any, read: Read) -> mkosi_files.Script:
+    text, rest = _content(f"scripts: {name}", value, ("chroot",), read)
     chroot = rest.get("chroot")
     if chroot not in (None, True, False):
         raise Failure(f"scripts: {name}: chroot is something else; expected true or false")
     return mkosi_files.Script(text, chroot)
 
 
-def _tree(option: str, entry: t.Mapping[str, t.Any]) -> dict[str, mkosi_files.File]:
+def _tree(option: str, entry: t.Mapping[str, t.Any], read: Read) -> dict[str, mkosi_files.File]:
     files = {}
     for path, value in entry[option].items():
         what = f"{option}: {path}"
-        text, rest = _content(what, value, ("mode",))
+        text, rest = _content(what, value, ("mode",), read)
         files[path] = mkosi_files.File(text, _mode(what, rest.get("mode")))
     return files
 
 
-def _content(what: str, value: t.Any, others: t.Sequence[str]) -> tuple[str, t.Mapping[str, t.Any]]:
+def _content(
+    what: str, value: t.Any, others: t.Sequence[str], read: Read
+) -> tuple[str, t.Mapping[str, t.Any]]:
     """The text of a file, given as it is, as content, or as the path of a file of the host."""
     if not isinstance(value, t.Mapping):
         value = {"content": value}
@@ -165,14 +170,23 @@ def _content(what: str, value: t.Any, others: t.Sequence[str]) -> tuple[str, t.M
             f" {' and '.join(others)}; found {', '.join(map(str, value)) or 'nothing'}"
         )
     if "src" in value:
-        text = core_files.read(str(value["src"]))
-        if text is None:
-            raise Failure(f"{what}: this host has no file {value['src']}")
-        return text, value
+        return _source(what, str(value["src"]), read), value
     if not isinstance(value["content"], str):
         raise Failure(f"{what}: the content is {type(value['content']).__name__}; expected a text")
     text = value["content"]
     return text if text.endswith("\n") else f"{text}\n", value
+
+
+def _source(what: str, path: str, read: Read) -> str:
+    if not os.path.isabs(path):
+        raise Failure(f"{what}: src {path!r} is no absolute path")
+    try:
+        text = read(path)
+    except Failure as failure:
+        raise Failure(f"{what}: {failure.message}", **failure.details) from None
+    if text is None:
+        raise Failure(f"{what}: this host has no file {path}")
+    return text
 
 
 def _mode(what: str, mode: t.Any) -> int:

@@ -22,16 +22,22 @@ from .._core.printable import printable
 from . import ground
 
 TEXT_LIMIT = 1 << 20
+SOURCE_LIMIT = 8 << 20
 
 
 # --- looking --------------------------------------------------------------------------------
 
 
-def text_of(path: str) -> t.Optional[str]:
+def text_of(path: str, limit: int = TEXT_LIMIT) -> t.Optional[str]:
     """The text of a configuration, wherever it lies."""
     top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     with beneath.Root(top, "this host") as everything:
-        return everything.read_text(path, limit=TEXT_LIMIT)
+        return everything.read_text(path, limit=limit)
+
+
+def source_of(path: str) -> t.Optional[str]:
+    """The text of a file of the host that is to go into a directory or an image."""
+    return text_of(path, SOURCE_LIMIT)
 
 
 def there(paths: t.Iterable[str]) -> list[str]:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 import typing as t
 
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._mkosi import within
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.translate import Beside
 from ansible_collections.nspawn.machined.plugins.module_utils._mkosi.wanted import (
     Request,
@@ -40,8 +42,8 @@ def test_what_cannot_be_meant_is_refused(fields: t.Mapping[str, t.Any], words: s
 
 
 def test_root_is_nobody_else() -> None:
-    assert request_of(arguments(user="root")).user is None
-    assert request_of(arguments(user="alan")).user == "alan"
+    assert request_of(arguments(user="root"), within.source_of).user is None
+    assert request_of(arguments(user="alan"), within.source_of).user == "alan"
 
 
 @pytest.mark.parametrize("field", ["directory", "import_as"])
@@ -65,7 +67,8 @@ def arguments(**given: t.Any) -> dict[str, t.Any]:
     "config", ["[Content]\nBootable=yes\n", {"Content": {"Bootable": True, "Hostname": None}}]
 )
 def test_a_configuration_is_sections_or_the_text_of_a_file(config: t.Any) -> None:
-    assert request_of(arguments(config=config)).config == {"Content": {"Bootable": ("yes",)}}
+    said = request_of(arguments(config=config), within.source_of).config
+    assert said == {"Content": {"Bootable": ("yes",)}}
 
 
 def test_the_content_of_a_file_is_given_or_read_on_the_host(tmp_path: pathlib.Path) -> None:
@@ -75,12 +78,24 @@ def test_the_content_of_a_file_is_given_or_read_on_the_host(tmp_path: pathlib.Pa
         "b": {"content": "given\n", "mode": "0600"},
         "c": {"src": str(tmp_path / "motd")},
     }
-    extra = request_of(arguments(extra_files=given)).contents.extra
+    extra = request_of(arguments(extra_files=given), within.source_of).contents.extra
     assert {path: (file.text, file.mode) for path, file in extra.items()} == {
         "a": ("plain\n", 0o644),
         "b": ("given\n", 0o600),
         "c": ("read", 0o644),
     }
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.truncate(path, 9 << 20)])
+def test_what_is_no_small_file_is_not_read(
+    tmp_path: pathlib.Path, make: t.Callable[[pathlib.Path], None]
+) -> None:
+    source = tmp_path / "motd"
+    if make is not os.mkfifo:
+        source.touch()
+    make(source)
+    with pytest.raises(Failure, match=r"extra_files: x: .*(is a FIFO|is larger than 8388608)"):
+        request_of(arguments(extra_files={"x": {"src": str(source)}}), within.source_of)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +107,8 @@ def test_the_content_of_a_file_is_given_or_read_on_the_host(tmp_path: pathlib.Pa
         ({"extra_files": {"x": {"content": 1}}}, "expected a text"),
         ({"extra_files": {"x": {"content": "a", "mode": 600}}}, "octal digits in quotes"),
         ({"extra_files": {"x": {"src": "/nowhere/x"}}}, "this host has no file /nowhere/x"),
+        ({"extra_files": {"x": {"src": "motd"}}}, "src 'motd' is no absolute path"),
+        ({"scripts": {"build": {"src": "/etc"}}}, "scripts: build: .*expected a regular file"),
         ({"scripts": {"build": {"content": "#!/x", "chroot": "no"}}}, "expected true or false"),
     ],
 )
@@ -99,7 +116,7 @@ def test_an_argument_that_means_nothing_is_refused(
     given: t.Mapping[str, t.Any], words: str
 ) -> None:
     with pytest.raises(Failure, match=words):
-        request_of(arguments(**given))
+        request_of(arguments(**given), within.source_of)
 
 
 @pytest.mark.parametrize(
