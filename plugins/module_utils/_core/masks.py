@@ -33,7 +33,8 @@ _COMMANDS = frozenset(
 )
 _WHOLE = frozenset(
     "Key KernelCommandLine KernelCommandLineExtra LogExtraFields Parameters Passphrase Password"
-    " PresharedKey PrivateKey RootPassword StandardInputData StandardInputText".split()
+    " PresharedKey PrivateKey QemuArgs RootPassword SecureBootKey SignExpectedPcrKey"
+    " StandardInputData StandardInputText UnitProperties VerityKey".split()
 )
 KEYS = _ASSIGNMENTS | _NAMED | _COMMANDS | _WHOLE
 

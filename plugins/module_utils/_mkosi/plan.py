@@ -107,11 +107,11 @@ def _remove_step(directory: str, path: str, before: State) -> Step:
 
 
 def _shown(path: str, text: str, mode: int, before: t.Optional[str] = None) -> str:
-    """A file as it may be shown, beside what it was: only the configuration has no secrets."""
+    """A file as it may be shown, beside what it was: of most only that it is another one."""
     if path == mkosi_files.CONFIGURATION:
         said = secret.shown(text, before)
     elif path.startswith("mkosi.repart/"):
-        said = text
+        said = masks.texts(before, text)[1] or ""
     else:
         said = f"{masks.MASK if before in (None, text) else masks.ANOTHER}\n"
     usual = {mkosi_files.CONFIGURATION: 0o600}.get(path, 0o644)

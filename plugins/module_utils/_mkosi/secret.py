@@ -33,21 +33,19 @@ def values_of(settings: Settings) -> tuple[str, ...]:
 def shown(text: str, before: t.Optional[str] = None) -> str:
     """The text of a configuration as it may be shown, beside the one O(before).
 
-    As mkosi reads it, where the second line of a value may look like another setting.
+    As mkosi reads it, where the second line of a value may look like another setting, and where
+    remarks are nothing: what was somebody's setting may stand in one.
     """
     try:
         sections, old = _sections(text), _sections(before or "")
-        if any(masks.may_be_secret(name) for keys in sections.values() for name in keys):
-            text = mkosi_text.render(
-                {
-                    section: {
-                        name: tuple(masks.masked(name, values, old.get(section, {}).get(name, ())))
-                        for name, values in keys.items()
-                    }
-                    for section, keys in sections.items()
-                }
-            )
-        return without_logins(text)
+        said = {
+            section: {
+                name: tuple(masks.masked(name, values, old.get(section, {}).get(name, ())))
+                for name, values in keys.items()
+            }
+            for section, keys in sections.items()
+        }
+        return without_logins(mkosi_text.render(said))
     except Failure:
         return f"{masks.MASK}\n"
 

@@ -191,6 +191,16 @@ def test_what_a_file_says_is_not_shown_but_that_it_is_another(path: str) -> None
         assert ("another one" in shown) == bool(found)
 
 
+def test_a_definition_is_shown_without_what_may_be_secret() -> None:
+    file = File("# X-Own=s3cret\n[Partition]\nType=root\nX-Own=s3cret\n")
+    present = {"mkosi.repart/x.conf": ("[Partition]\nType=usr\nX-Own=0ther-s3cret\n", 0o644, 0)}
+    for found in ({}, present):
+        seen = directory(files={"mkosi.repart/x.conf": file}, present=found, **KEPT)
+        shown = str(diff(plan(request(), seen)))
+        assert "s3cret" not in shown
+        assert "Type=root" in shown
+
+
 def test_a_tree_that_a_user_built_is_not_taken_over() -> None:
     with pytest.raises(Failure, match="expected a file, which root can take over"):
         plan(request(import_as="web", user="builder"), directory(images=images()))

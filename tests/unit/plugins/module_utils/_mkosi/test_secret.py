@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,9 +49,16 @@ def test_what_is_no_configuration_is_not_shown() -> None:
     assert secret.shown("Environment=A=secret") == "********\n"
 
 
-def test_without_secret_settings_it_is_shown_as_it_is() -> None:
-    text = "# a remark\n[Content]\nPackages=a\n"
-    assert secret.shown(text) == text
+def test_a_remark_may_have_been_a_setting() -> None:
+    text = "# RootPassword=pl4nted\n[Content]\nPackages=a # pl4nted\n; pl4nted\n"
+    assert secret.shown(text) == "[Content]\nPackages=a\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["KernelCommandLine", "Credentials", "QemuArgs", "SecureBootKey", "Passphrase", "X-Own"]
+)
+def test_a_setting_is_shown_without_what_may_be_secret_in_it(name: str) -> None:
+    assert WORD not in secret.shown(f"[Runtime]\n{name}=a={WORD}\n        {WORD}\n")
 
 
 @given(st.text(max_size=30), st.text("abc/:@ ", max_size=30))
