@@ -28,6 +28,8 @@ attributes:
     support: full
   diff_mode:
     support: full
+    details:
+      - Of a file that it becomes another one, and with which mode.
   idempotent:
     support: full
 options:

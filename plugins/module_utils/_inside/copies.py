@@ -14,7 +14,7 @@ import dataclasses
 import os
 import typing as t
 
-from .._core import locks, takeout
+from .._core import locks, masks, takeout
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._core.printable import printable
 from .._core.walk import Limits, TooMuch
@@ -188,7 +188,7 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
             subject,
             {"wanted": wanted, "mode": target.mode if source.kind == "file" else ""},
             before=_shown(destination),
-            after=_shown(target),
+            after=_shown(target, destination),
         ),
     )
 
@@ -201,12 +201,14 @@ _WORDS: t.Mapping[str, str] = {
 }
 
 
-def _shown(look: Look) -> dict[str, t.Any]:
+def _shown(look: Look, before: t.Optional[Look] = None) -> dict[str, t.Any]:
+    """What may be shown of it: no digest, from which a short secret could be guessed."""
     if look.kind == "nothing":
         return {"kind": None}
     shown: dict[str, t.Any] = {"kind": look.kind, "mode": look.mode}
     if look.kind == "file":
-        shown["sha256"] = look.digest
+        is_another = before is not None and before.kind == "file" and before.digest != look.digest
+        shown["content"] = masks.ANOTHER if is_another else masks.MASK
     return shown
 
 

@@ -8,7 +8,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    describe,
+    diff,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._core.walk import Limits
 from ansible_collections.nspawn.machined.plugins.module_utils._inside.copies import (
     Snapshot,
@@ -64,6 +68,15 @@ def test_another_mode_is_reason_enough_for_a_copy() -> None:
     steps = plan(Snapshot(FILE, FILE), dataclasses.replace(COPY, mode="600"))
     assert describe(steps) == ["copy web:/etc/a"]
     assert steps[0].arguments["mode"] == "600"
+
+
+@pytest.mark.parametrize("there", [NOTHING, FILE, dataclasses.replace(FILE, digest="def")])
+def test_a_diff_says_that_a_file_becomes_another_one_and_not_which(there: Look) -> None:
+    wanted = dataclasses.replace(COPY, mode="600")
+    (shown,) = diff(plan(Snapshot(FILE, there), wanted))
+    for digest in (FILE.digest, there.digest):
+        assert not digest or digest not in str(shown)
+    assert ("another one" in shown["after"]) == (there.kind == "file" and there != FILE)
 
 
 def test_a_file_that_differs_is_left_alone_without_force() -> None:
