@@ -18,7 +18,7 @@ import re
 import time
 import typing as t
 
-from .._core import trees
+from .._core import files, masks, trees
 from .._core.plan import Failure
 from .._settings import nspawn_file
 from .._systemd import machined
@@ -45,11 +45,25 @@ def made(parent: str, name: str, lock: int, *, sweep_first: bool) -> t.Iterator[
         sweep(name)
     try:
         keepers.call("CloneImage", "ssb", parent, hidden(name), "no", timeout=TIMEOUT, keep=(lock,))
+        close(parent, name)
         (path,) = _trees(name)
         yield path
     finally:
         if is_left(name):
             sweep(name)
+
+
+def close(parent: str, name: str) -> None:
+    """Let nobody read the settings of a clone who may not read those of its parent, or secrets.
+
+    machined makes them for everybody to read.
+    """
+    for directory in _settings_directories():
+        path = f"{directory}/{hidden(name)}.nspawn"
+        text = files.read(path)
+        if text is not None:
+            given = files.mode_of(path) & files.mode_of(f"{directory}/{parent}.nspawn", 0o600)
+            os.chmod(path, masks.mode_of(text, given))
 
 
 def publish(path: str, name: str) -> None:
@@ -66,8 +80,8 @@ def publish(path: str, name: str) -> None:
     try:
         staging.rename_new(path, final)
     except FileExistsError:
-        for file in brought:
-            os.unlink(file)
+        for one in brought:
+            os.unlink(one)
         raise _appeared(final) from None
 
 
@@ -89,13 +103,13 @@ def _take_along(old: str, new: str) -> bool:
 
 def _auxiliaries(name: str) -> t.Iterator[tuple[str, str]]:
     """The files beside a clone, as they are called now and once it is published."""
-    for directory, endings in (
-        (nspawn_file.DIRECTORY, (".nspawn",)),
-        (nspawn_file.RUNTIME_DIRECTORY, (".nspawn",)),
-        (machined.MACHINES_DIRECTORY, _BESIDE),
-    ):
-        for ending in endings:
+    for directory in _settings_directories():
+        for ending in _BESIDE if directory == machined.MACHINES_DIRECTORY else (".nspawn",):
             yield f"{directory}/{hidden(name)}{ending}", f"{directory}/{name}{ending}"
+
+
+def _settings_directories() -> tuple[str, ...]:
+    return nspawn_file.DIRECTORY, nspawn_file.RUNTIME_DIRECTORY, machined.MACHINES_DIRECTORY
 
 
 def hidden(name: str) -> str:

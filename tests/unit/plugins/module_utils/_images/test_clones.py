@@ -53,6 +53,34 @@ def cloned(host: Path) -> Path:
     return root
 
 
+# --- what nobody else may read --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parent", "text", "mode"),
+    [
+        (0o644, "[Exec]\nBoot=yes\n", 0o644),
+        (0o640, "[Exec]\nBoot=yes\n", 0o640),
+        (0o600, "[Exec]\nBoot=yes\n", 0o600),
+        (0o644, "[Exec]\nEnvironment=TOKEN=s3cret\n", 0o600),
+        (None, "[Exec]\nBoot=yes\n", 0o600),
+    ],
+)
+def test_settings_of_a_clone_are_as_closed_as_their_parents(
+    host: Path, parent: int | None, text: str, mode: int
+) -> None:
+    cloned(host)
+    for directory in ("etc", "run", "images"):
+        (host / directory / f"{HIDDEN}.nspawn").write_text(text)
+        (host / directory / f"{HIDDEN}.nspawn").chmod(0o644)
+        if parent is not None:
+            (host / directory / "guest.nspawn").touch(parent)
+            (host / directory / "guest.nspawn").chmod(parent)
+    clones.close("guest", "web")
+    modes = {path.stat().st_mode & 0o777 for path in host.rglob(f"{HIDDEN}.nspawn")}
+    assert modes == {mode}
+
+
 # --- publish --------------------------------------------------------------------------------
 
 
