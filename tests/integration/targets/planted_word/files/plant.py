@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plants a word of its own in each argument of each module, going by their argument specs.
+"""Plants a word of its own in each argument of each module and role, going by their specs.
 
-plant.py DIRECTORY PREFIX [MODULE…] writes into the directory: tasks.yml, which runs the modules;
-cases.json, their arguments; words.json, which word stands where, and why it may be seen.
+plant.py DIRECTORY PREFIX [MODULE…] writes into the directory: tasks.yml, which runs the modules and
+roles (as roles/NAME); cases.json, their arguments; words.json, which word stands where, and why
+it may be seen.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+import yaml
 from ansible.module_utils import basic
 
 Arguments = dict[str, t.Any]
@@ -49,6 +51,22 @@ BASES: dict[str, Arguments] = {
     },
     "nspawn_settings": {"name": ["it-planted-other"]},
     "unit_override": {"name": ["it-planted-other"]},
+    "roles/access": {"access_install": False, "machines_wanted": [{"name": "it-planted"}]},
+    "roles/firewall": {"firewall_install": False},
+    "roles/host": {},
+    "roles/images": {"images_wanted": [{"name": "it-planted-image"}]},
+    "roles/machines": {
+        "machines_wanted": [{"name": "it-planted-other", "image": "it-guest", "state": "stopped"}]
+    },
+    "roles/mkosi": {
+        "mkosi_builds": [
+            {
+                "directory": "/var/lib/it-planted-mkosi",
+                "config": {"Distribution": {"Distribution": "debian", "Release": "trixie"}},
+            }
+        ]
+    },
+    "roles/network": {},
 }
 # They would change the host, or take minutes.
 ONLY_ASKED = ("access", "firewalld", "image_prune", "mkosi_image")
@@ -56,6 +74,10 @@ ONLY_ASKED = ("access", "firewalld", "image_prune", "mkosi_image")
 SHAPES: dict[str, tuple[str, ...]] = {
     "_upload": ("words",),
     "config": ("sections", "mkosi"),
+    "images_wanted": ("images",),
+    "mkosi_builds": ("builds",),
+    "network_resolved": ("sections",),
+    "network_settings": ("sections",),
     "environment": ("words",),
     "extra_files": ("files",),
     "repart": ("sections",),
@@ -117,6 +139,19 @@ PUBLIC: dict[str, str] = {
         "the firewall tells it everybody",
     ),
 }
+# The same of roles, whose specs cannot say it.
+PUBLIC_IN_ROLES: dict[str, str] = {
+    **dict.fromkeys(("host_packages_extra", "mkosi_packages_extra"), "names of packages"),
+    **dict.fromkeys(("images_keys", "images_prune"), "public keys, and names"),
+    **dict.fromkeys(
+        "firewall_zone firewall_policy firewall_interfaces firewall_services firewall_egress_zones"
+        " firewall_zones firewall_policies firewall_connections network_dns".split(),
+        "the firewall and the network tell it everybody",
+    ),
+    "host_free_space": "a number with a unit",
+    **{name: PUBLIC[name] for name in ("name", "image", "users", "owner", "owners")},
+}
+QUOTED = "Ansible itself quotes what is no number, boolean or choice in an argument of a role"
 # What cannot be helped, or is another's: where it may be found, and why.
 EXCEPTIONS: dict[tuple[str, str], dict[str, str]] = {
     ("drop_in", "settings"): {
@@ -161,6 +196,32 @@ def shapes(argument: str, word: str) -> list[t.Any]:
             {"a/file": word},
             {"postinst": f"#!/bin/sh\n# {word}\n"},
         ],
+        "images": [
+            [{"name": "it-planted-image", "url": f"http://user:{word}@127.0.0.1:1/it-planted.tar"}],
+            [{"name": "it-planted-image", "headers": {"Authorization": word}}],
+            [{"name": "it-planted-image", "no_such_argument": word}],
+            [word],
+            word,
+        ],
+        "builds": [
+            [{"directory": "/var/lib/it-planted-mkosi", "config": shape}]
+            for shape in (
+                {"Content": {"RootPassword": word}, "Distribution": {"Distribution": "debian"}},
+                {"Content": {"Environment": {"TOKEN": word}}},
+                f"[Content]\nRootPassword={word}\n{word}\n",
+                {"Content": word},
+            )
+        ]
+        + [
+            [{"directory": "/var/lib/it-planted-mkosi", "config": {}, name: value}]
+            for name, value in (
+                ("root_password", word),
+                ("extra_files", {"a/file": word}),
+                ("scripts", {"postinst": f"#!/bin/sh\n# {word}\n"}),
+                ("no_such_argument", word),
+            )
+        ]
+        + [[word], word],
         "words": [{"TOKEN": word}, {"TOKEN": {"deep": [word]}}, {f"1 {argument}": word}],
     }
     kinds = SHAPES.get(argument, tuple(every))
@@ -196,7 +257,7 @@ class Planter:
             values = self._values(name, entry, word)
             if (public or entry.get("no_log") is False) and name not in COMMANDS:
                 together["public"][name] = values[0]
-            elif entry.get("choices") or entry.get("type") in PLAIN:
+            elif is_plain(entry):
                 together["plain"][name] = values[0]
             else:
                 for value in values:
@@ -265,8 +326,11 @@ class Planter:
     ) -> str:
         word = f"{self.prefix}{len(self.words):04d}"
         reason = None
+        exceptions = EXCEPTIONS.get((module, ".".join(path)), {})
+        if module.startswith("roles/") and is_plain(entry):
+            exceptions = {"output": QUOTED}
         if (public or entry.get("no_log") is False) and path[-1] not in COMMANDS:
-            reason = PUBLIC.get(path[-1])
+            reason = PUBLIC.get(path[-1]) or PUBLIC_IN_ROLES.get(path[-1])
             if reason is None:
                 sys.exit(f"{module}: why is {'.'.join(path)} no secret? Say it in PUBLIC")
         self.words.append(
@@ -275,10 +339,14 @@ class Planter:
                 "module": module,
                 "argument": ".".join(path),
                 "public": reason,
-                "exceptions": EXCEPTIONS.get((module, ".".join(path)), {}),
+                "exceptions": exceptions,
             }
         )
         return word
+
+
+def is_plain(entry: t.Mapping[str, t.Any]) -> bool:
+    return bool(entry.get("choices")) or entry.get("type") in PLAIN
 
 
 class Called(Exception):
@@ -303,7 +371,45 @@ def specs() -> dict[str, t.Mapping[str, t.Any]]:
             importlib.import_module(f"{modules}.{path.stem}").main()
         except Called:
             found[path.stem] = given[-1]
+    roles = Path(root, "ansible_collections/nspawn/machined/roles")
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        told = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        found[f"roles/{path.parents[1].name}"] = _of_role(told)
     return found
+
+
+def _of_role(told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options of a role as a module would spell them."""
+    spec: dict[str, t.Any] = {}
+    for name, entry in told.items():
+        spec[name] = dict(entry)
+        if name in PUBLIC_IN_ROLES:
+            spec[name]["no_log"] = False
+        if "options" in entry:
+            spec[name]["options"] = _of_role(entry["options"])
+    return spec
+
+
+def task(number: int, module: str, given: Arguments) -> list[str]:
+    """A case as a task of a play."""
+    case = f"(lookup('ansible.builtin.file', cases) | from_json)[{number}]"
+    if not module.startswith("roles/"):
+        return [
+            f"- name: Case {number}",
+            f'  nspawn.machined.{module}: "{{{{ {case} }}}}"',
+            f"  check_mode: {str(module in ONLY_ASKED).lower()}",
+            "  ignore_errors: true",
+        ]
+    # Packages would be installed and daemons be told.
+    return [
+        f"- name: Case {number}",
+        "  ansible.builtin.include_role:",
+        f"    name: nspawn.machined.{module[len('roles/') :]}",
+        "    apply: {check_mode: true, ignore_errors: true}",
+        "  ignore_errors: true",
+        "  vars:",
+        *(f'    {name}: "{{{{ {case}[{name!r}] }}}}"' for name in given),
+    ]
 
 
 def main() -> None:
@@ -315,14 +421,8 @@ def main() -> None:
         if module in (sys.argv[3:] or BASES):
             planter.plant(module, spec)
     lines = ["---"]
-    for number, (module, _given) in enumerate(planter.cases):
-        case = f"(lookup('ansible.builtin.file', cases) | from_json)[{number}]"
-        lines += [
-            f"- name: Case {number}",
-            f'  nspawn.machined.{module}: "{{{{ {case} }}}}"',
-            f"  check_mode: {str(module in ONLY_ASKED).lower()}",
-            "  ignore_errors: true",
-        ]
+    for number, (module, given) in enumerate(planter.cases):
+        lines += task(number, module, given)
     (directory / "tasks.yml").write_text("\n".join(lines) + "\n")
     (directory / "cases.json").write_text(json.dumps([given for _module, given in planter.cases]))
     (directory / "words.json").write_text(json.dumps(planter.words))
