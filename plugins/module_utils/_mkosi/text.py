@@ -101,6 +101,8 @@ def render_definition(settings: Settings, what: str = "repart") -> str:
 def normalise(config: t.Mapping[str, t.Any], what: str = "config") -> dict[str, dict[str, Values]]:
     """The values of a dictionary from YAML as mkosi writes them; null leaves a setting out."""
     result: dict[str, dict[str, Values]] = {}
+    if not isinstance(config, t.Mapping):
+        raise Failure(f"{what} is {type(config).__name__}; expected sections with their settings")
     for section, keys in config.items():
         if keys is None:
             continue

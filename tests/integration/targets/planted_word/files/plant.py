@@ -80,7 +80,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "network_settings": ("sections",),
     "environment": ("words",),
     "extra_files": ("files",),
-    "repart": ("sections",),
+    "repart": ("sections", "definitions"),
     "sandbox_files": ("files",),
     "scripts": ("files",),
     "settings": ("sections", "systemd"),
@@ -190,6 +190,10 @@ def shapes(argument: str, word: str) -> list[t.Any]:
             {"Content": {"RootPassword": word, "KernelCommandLine": f"a={word}"}},
             {"Content": {"Environment": {"TOKEN": word}}},
             f"[Content]\nRootPassword={word}\n{word}\n",
+        ],
+        "definitions": [
+            {"10-a.conf": {"Partition": {"Type": "root", "X-Planted": word}}},
+            {"10-a.conf": word},
         ],
         "files": [
             {"a/file": {"content": word, "mode": word}},
@@ -400,15 +404,17 @@ def task(number: int, module: str, given: Arguments) -> list[str]:
             f"  check_mode: {str(module in ONLY_ASKED).lower()}",
             "  ignore_errors: true",
         ]
-    # Packages would be installed and daemons be told.
+    # Packages would be installed and daemons be told. What cannot be included is not ignored.
     return [
-        f"- name: Case {number}",
-        "  ansible.builtin.include_role:",
-        f"    name: nspawn.machined.{module[len('roles/') :]}",
-        "    apply: {check_mode: true, ignore_errors: true}",
-        "  ignore_errors: true",
-        "  vars:",
-        *(f'    {name}: "{{{{ {case}[{name!r}] }}}}"' for name in given),
+        "- block:",
+        f"    - name: Case {number}",
+        "      ansible.builtin.include_role:",
+        f"        name: nspawn.machined.{module[len('roles/') :]}",
+        "        apply: {check_mode: true}",
+        "      vars:",
+        *(f'        {name}: "{{{{ {case}[{name!r}] }}}}"' for name in given),
+        "  rescue:",
+        "    - ansible.builtin.meta: noop",
     ]
 
 

@@ -43,6 +43,7 @@ def main() -> None:
     print(
         json.dumps(
             {
+                "planned": len(json.loads((directory / "cases.json").read_text())),
                 "cases": tried,
                 "arguments": len(words),
                 "secret": sum(not one["public"] for one in words.values()),

@@ -102,6 +102,7 @@ def test_what_is_no_small_file_is_not_read(
     ("given", "words"),
     [
         ({"config": ["Content"]}, "config is list; expected sections"),
+        ({"repart": {"x.conf": "Type=root"}}, "repart: x.conf is str; expected sections"),
         ({"extra_files": {"x": {"content": "a", "src": "b"}}}, "either content or src"),
         ({"extra_files": {"x": {"content": "a", "made": "0600"}}}, "either content or src"),
         ({"extra_files": {"x": {"content": 1}}}, "expected a text"),
