@@ -6,7 +6,10 @@
 set -u
 prefix=$(echo "$2" | rev)
 began=$(cat "$1/began")
-kill "$(cat "$1/watcher")"
+if ! kill "$(cat "$1/watcher")"; then
+    echo "the watcher has ended before the modules did" >&2
+    exit 1
+fi
 cat "$1/seen"
 journalctl --sync
 find_in() { grep -aoE "${prefix}[0-9]{4}" | sort -u | sed "s/^/$1 /"; }

@@ -6,7 +6,7 @@
 set -eu
 date +@%s > "$1/began"
 setsid setpriv --reuid=65534 --regid=65534 --clear-groups \
-    nice timeout 1500 python3 /usr/local/lib/it-planted-watch.py "$2" \
+    nice timeout 5400 python3 /usr/local/lib/it-planted-watch.py "$2" \
     > "$1/seen" 2> "$1/errors" < /dev/null &
 echo $! > "$1/watcher"
 word=$(echo "$2" | rev)9999
