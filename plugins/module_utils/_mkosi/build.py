@@ -266,7 +266,7 @@ def _convert(build: Build, builder: Builder, place: str) -> None:
         compress = ["-c"] if build.compress_qcow2 else []
         argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compress, path, target]
         unit = f"nspawn-machined-convert-{host.identity(build.directory)}"
-        builder.run(argv, unit, cwd=place, timeout=CONVERT_TIMEOUT)
+        builder.run(argv, unit, cwd=place, timeout=CONVERT_TIMEOUT, cut=True)
         if not build.keep_raw:
             builder.call(clearing.remove_output, path, patience=SWEEP_TIMEOUT)
 
@@ -288,6 +288,7 @@ def clean(build: Build, levels: int, builder: Builder) -> None:
                 f"nspawn-machined-clean-{identity}",
                 cwd=build.directory,
                 timeout=build.timeout,
+                cut=True,
             )
         except core_run.CommandFailed as failed:
             raise Failure(

@@ -57,14 +57,18 @@ class Builder:
         cwd: str,
         timeout: float,
         environment: t.Optional[t.Mapping[str, str]] = None,
+        cut: bool = False,
     ) -> core_run.Result:
-        """Run a program of which the directory decides what it does. O(unit) begins its name."""
+        """Run a program of which the directory decides what it does. O(unit) begins its name.
+
+        With O(cut) it does not matter what it says, however much that is.
+        """
         if self._deputy is None:
-            return core_run.run(argv, cwd=cwd, timeout=timeout, environment=environment)
+            return core_run.run(argv, cwd=cwd, timeout=timeout, environment=environment, cut=cut)
         unit = f"{unit}-{secrets.token_hex(4)}.service"
         with words(self, unit, cwd=cwd, timeout=timeout, environment=environment) as before:
             try:
-                return core_run.run([*before, "--", *doubled(argv)], timeout=timeout)
+                return core_run.run([*before, "--", *doubled(argv)], timeout=timeout, cut=cut)
             except BaseException:
                 end(unit)
                 raise

@@ -77,3 +77,10 @@ def test_a_user_whom_the_host_does_not_have_is_named() -> None:
 
 def test_words_are_given_on_as_they_are() -> None:
     assert builder.doubled(["a$b", "c"]) == ["a$$b", "c"]
+
+
+def test_what_is_not_looked_at_may_be_as_long_as_it_likes() -> None:
+    argv = ["head", "--bytes=65M", "/dev/zero"]
+    assert Builder().run(argv, "it", cwd="/", timeout=60, cut=True).lost
+    with pytest.raises(Failure, match="With a part of it nothing was done"):
+        Builder().run(argv, "it", cwd="/", timeout=60)
