@@ -27,6 +27,7 @@ Arguments = dict[str, t.Any]
 BASES: dict[str, Arguments] = {
     "access": {"machines": [{"name": "it-planted"}]},
     "access_info": {"name": ["it-planted"]},
+    "docker_socket": {"machines": [{"name": "it-planted"}]},
     "drop_in": {"files": ["network/80-container-ve.network"], "drop_in": "90-planted"},
     "firewalld": {"zones": [{"name": "planted"}], "policies": [{"name": "planted-p"}]},
     "image": {"name": "it-planted-image"},
@@ -52,6 +53,7 @@ BASES: dict[str, Arguments] = {
     "nspawn_settings": {"name": ["it-planted-other"]},
     "unit_override": {"name": ["it-planted-other"]},
     "roles/access": {"access_install": False, "machines_wanted": [{"name": "it-planted"}]},
+    "roles/docker_socket": {"machines_wanted": [{"name": "it-planted"}]},
     "roles/firewall": {"firewall_install": False},
     "roles/host": {},
     "roles/images": {"images_wanted": [{"name": "it-planted-image"}]},
@@ -69,7 +71,7 @@ BASES: dict[str, Arguments] = {
     "roles/network": {},
 }
 # They would change the host, or take minutes.
-ONLY_ASKED = ("access", "firewalld", "image_prune", "mkosi_image")
+ONLY_ASKED = ("access", "docker_socket", "firewalld", "image_prune", "mkosi_image")
 # The mappings that mean something to these arguments; others are given all there are.
 SHAPES: dict[str, tuple[str, ...]] = {
     "_upload": ("words",),
@@ -114,10 +116,21 @@ PUBLIC: dict[str, str] = {
         "a path",
     ),
     **dict.fromkeys(
-        ("user", "users", "owner", "owners", "group", "groups", "comment", "home", "shell"),
+        (
+            "user",
+            "users",
+            "owner",
+            "owners",
+            "group",
+            "groups",
+            "members",
+            "comment",
+            "home",
+            "shell",
+        ),
         "what /etc/passwd tells everybody",
     ),
-    **dict.fromkeys(("unit", "drop_in", "patterns", "exclude"), "names of files and units"),
+    **dict.fromkeys(("unit", "drop_in", "patterns", "exclude", "mask"), "names of files and units"),
     **dict.fromkeys(
         (
             "signal",
