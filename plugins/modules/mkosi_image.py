@@ -27,6 +27,8 @@ description:
   - Needs root, and trusts the directory of the configuration as far as whoever builds can be
     trusted - mkosi runs scripts that lie there, some of them when it is only asked, and so in check
     mode as well. They run as O(user), or as root where nobody but root can change them.
+  - mkosi 14 gives what C(Environment=) says to the programs that it runs on their command lines,
+    where everybody on the host can read it while it builds. Newer ones do not.
   - mkosi 14 builds nothing incrementally here, because it does not see when the packages that it
     kept no longer are those that are wanted. Downloaded packages are kept.
 author:

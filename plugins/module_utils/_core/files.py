@@ -302,12 +302,12 @@ def _inherit(
     old = _regular(directory, name)
     if old is None:
         if owner is not None:
-            os.fchown(descriptor, *owner)
+            _own(descriptor, *owner)
         os.fchmod(descriptor, 0o644 if mode is None else mode)
         return
     try:
         status = os.fstat(old)
-        _own(descriptor, status)
+        _own(descriptor, status.st_uid, status.st_gid)
         _copy_attributes(f"/proc/self/fd/{old}", descriptor)
         # After the ACL, whose mask is the group's part of the mode.
         os.fchmod(descriptor, stat.S_IMODE(status.st_mode) if mode is None else mode)
@@ -327,14 +327,14 @@ def _regular(directory: int, name: str) -> t.Optional[int]:
     return None
 
 
-def _own(descriptor: int, status: os.stat_result) -> None:
+def _own(descriptor: int, user: int, group: int) -> None:
     mine = os.fstat(descriptor)
-    if (mine.st_uid, mine.st_gid) == (status.st_uid, status.st_gid):
+    if (mine.st_uid, mine.st_gid) == (user, group):
         return
     try:
-        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchown(descriptor, user, group)
     except PermissionError:
-        # Only root can give a file away; who is not has been allowed to replace it by its own.
+        # Only root can give a file away; who is not has been allowed to put one of its own here.
         if os.geteuid() == 0:
             raise
 

@@ -44,8 +44,8 @@ def wanted(params: t.Mapping[str, t.Any]) -> Zones:
         zone = "" if zone is None else zone
         if not isinstance(zone, str) or (zone and not is_name(zone)):
             raise Failure(
-                f"connections: {name}: {zone!r} is no name of a zone; expected letters, digits, -"
-                " and _, or nothing for the host's default zone"
+                f"connections: {name}: what it is given is no name of a zone; expected letters,"
+                " digits, - and _, or nothing for the host's default zone"
             )
         zones[name] = zone
     return zones

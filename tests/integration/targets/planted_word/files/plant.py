@@ -78,7 +78,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "config": ("sections", "mkosi"),
     "images_wanted": ("images",),
     "mkosi_builds": ("builds",),
-    "network_resolved": ("sections",),
+    "network_resolved": ("keys",),
     "network_settings": ("sections",),
     "environment": ("words",),
     "extra_files": ("files",),
@@ -203,6 +203,14 @@ def shapes(argument: str, word: str) -> list[t.Any]:
             {"Content": {"RootPassword": word, "KernelCommandLine": f"a={word}"}},
             {"Content": {"Environment": {"TOKEN": word}}},
             f"[Content]\nRootPassword={word}\n{word}\n",
+        ],
+        # The keys of one section, of which anybody can read those that cannot be secret.
+        "keys": [
+            {"X-Planted": word},
+            {"X-Planted": [word]},
+            {"X-Planted": {"a": word}},
+            [word],
+            word,
         ],
         "definitions": [
             {"10-a.conf": {"Partition": {"Type": "root", "X-Planted": word}}},

@@ -110,6 +110,21 @@ def test_a_replaced_file_hands_on_its_mode_owner_and_attributes(tmp_path: Path) 
     assert path.stat().st_mode & 0o7777 == 0o600
 
 
+def test_who_may_not_give_a_new_file_away_keeps_it(
+    directory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refused)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    files.write_at(directory, "new", b"whole", mode=0o600, owner=(12345, 54321))
+    assert (tmp_path / "new").read_text() == "whole"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(PermissionError):
+        files.write_at(directory, "newer", b"whole", owner=(12345, 54321))
+
+
 @pytest.mark.parametrize("letters", ["n" * 255, "ä" * 127, "n" * 213, "n" * 214])
 def test_a_name_may_be_as_long_as_names_are(tmp_path: Path, letters: str) -> None:
     path = tmp_path / letters
