@@ -374,12 +374,6 @@ def _make_directories(path: str, mode: int, durable: bool) -> None:
             sync_directory(parent)
 
 
-def touch(path: str) -> None:
-    """Leave an empty file; several threads may do so at once."""
-    _make_directories(os.path.dirname(path), 0o755, durable=False)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-
-
 def remove(path: str) -> None:
     """Remove a file and what a killed run left beside it; no error when there is none."""
     _unlink(path)

@@ -54,18 +54,6 @@ def write(path: str, text: str, *, durable: bool = True) -> None:
                 raise
 
 
-def mark(path: str) -> None:
-    """Leave an empty file; several threads and runs may do so at once."""
-    for attempts_left in reversed(range(100)):
-        try:
-            ensure(os.path.dirname(path))
-            files.touch(path)
-            return
-        except FileNotFoundError:
-            if not attempts_left:
-                raise
-
-
 def forget(path: str) -> None:
     """Forget it, and its subject when it was the last one."""
     files.remove(path)

@@ -18,16 +18,12 @@ import re
 import typing as t
 
 from .._core import files as core_files
-from .._core import locks, masks, memory
+from .._core import locks, marks, masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
 from . import daemons, unit_files, unit_text
 
 DIRECTORY = "/etc/systemd"
-# A daemon cannot be asked which files it has read. So a mark is left before a file changes and
-# taken away after the reload; a run that is killed in between leaves it to the next. After a
-# boot everything has been read, and /run is empty.
-MARKS = memory.runtime("unread")
 
 # Only a name in that directory, and one that fits into the name of a drop-in's directory.
 _NETWORK_FILE = re.compile(r"network/[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,199}\.network")
@@ -129,7 +125,7 @@ def snapshot(wanted: Wanted) -> Snapshot:
     return Snapshot(
         texts={path: core_files.read(path) for path in wanted.paths},
         daemon=daemons.snapshot(wanted.service),
-        unread=os.path.exists(_mark(wanted.service)),
+        unread=marks.is_left(wanted.service),
     )
 
 
@@ -170,22 +166,23 @@ def _changes(seen: Snapshot, wanted: Wanted, path: str) -> t.Iterator[Step]:
 # --- act ------------------------------------------------------------------------------------
 
 
-def _mark(service: str) -> str:
-    return os.path.join(MARKS, service)
-
-
 def _write(step: Step) -> None:
-    memory.mark(_mark(step.arguments["service"]))
+    marks.leave(step.arguments["service"])
     core_files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    memory.mark(_mark(step.arguments["service"]))
+    marks.leave(step.arguments["service"])
     core_files.remove(step.arguments["path"])
     core_files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
 
 
 def _reload(step: Step) -> None:
+    with marks.reading(step.subject):
+        _read_anew(step)
+
+
+def _read_anew(step: Step) -> None:
     if step.subject == "systemd-networkd.service":
         run(["networkctl", "reload"])
         links = _links_of([os.path.basename(name) for name in step.arguments["files"]])
@@ -195,7 +192,6 @@ def _reload(step: Step) -> None:
     else:
         # It learnt to reload with systemd 254 only.
         run(["systemctl", "reload-or-restart", "--", step.subject])
-    memory.forget(_mark(step.subject))
 
 
 def _links_of(files: t.Collection[str]) -> list[str]:
@@ -209,8 +205,8 @@ def _links_of(files: t.Collection[str]) -> list[str]:
 
 
 def _start(step: Step) -> None:
-    daemons.start(step)
-    memory.forget(_mark(step.subject))
+    with marks.reading(step.subject):
+        daemons.start(step)
 
 
 VERBS: Verbs = {

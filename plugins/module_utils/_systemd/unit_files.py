@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from .._core import memory
+from .._core import marks
 from .._core.plan import Failure
 from . import bus
 
@@ -23,7 +23,9 @@ TEMPLATE = "systemd-nspawn@.service"
 DROP_IN = "50-nspawn-machined"
 MACHINES_TARGET = "machines.target"
 
-UNREAD = f"{memory.runtime('unread')}/units"
+READER = "units"
+"""What the marks say of systemd itself, which reads unit files."""
+
 RELOAD_TIMEOUT = 120
 
 
@@ -63,16 +65,17 @@ def check_unit(unit: str, what: str = "unit") -> None:
 
 def mark_unread() -> None:
     """Note that unit files change, so that a run that is cut off is followed by a reload."""
-    memory.mark(UNREAD)
+    marks.leave(READER)
 
 
 def unread() -> bool:
-    return os.path.exists(UNREAD)
+    """Whether a run was cut off before systemd read what it had written."""
+    return marks.is_left(READER)
 
 
 def daemon_reload() -> None:
-    bus.call(bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
-    memory.forget(UNREAD)
+    with marks.reading(READER):
+        bus.call(bus.SYSTEMD, "Reload", timeout=RELOAD_TIMEOUT)
 
 
 def enable(units: t.Sequence[str], *, reload: bool = True) -> None:

@@ -232,7 +232,7 @@ class Matrix:
         enabled = entries(UNITS / "machines.target.wants")
         if [name for name in NAMES if unit_of(name) not in enabled]:
             yield "not all are enabled"
-        if (RUNTIME / "unread/units").exists():
+        if [name for name in entries(RUNTIME / "unread") if name.startswith("units")]:
             yield "systemd was not told to read its units again"
         for name in NAMES:
             text = (SETTINGS / f"{name}.nspawn").read_text()

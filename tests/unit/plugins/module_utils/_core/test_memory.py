@@ -31,7 +31,7 @@ def test_our_places_are_made_where_there_was_nothing(places: tuple[Path, Path]) 
     old = os.umask(0o027)
     try:
         memory.write(memory.of("machines/web.json"), "{}")
-        memory.mark(memory.runtime("locks/web"))
+        memory.write(memory.runtime("locks/web"), "")
     finally:
         os.umask(old)
     modes = [mode_of(path) for path in (state, state / "machines", runtime, runtime / "locks")]
@@ -61,7 +61,7 @@ def test_a_link_in_the_place_of_ours_is_refused(places: tuple[Path, Path], tmp_p
     (tmp_path / "elsewhere").mkdir()
     runtime.symlink_to("elsewhere")
     with pytest.raises(Failure, match="is a symbolic link; expected a directory"):
-        memory.mark(memory.runtime("locks/web"))
+        memory.write(memory.runtime("locks/web"), "")
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
