@@ -9,7 +9,6 @@ Private to the collection.
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
