@@ -98,17 +98,19 @@ def replacing_at(
     owner: t.Optional[tuple[int, int]] = None,
     durable: bool = True,
     replace: bool = True,
+    inherit: bool = True,
 ) -> t.Iterator[int]:
     """A new file to write into; it gets its name when that has gone well, and is gone otherwise.
 
-    Not O(replace): an error (FileExistsError) when there is something of that name by then.
+    Not O(replace): an error (FileExistsError) when there is something of that name by then. Not
+    O(inherit): what it replaces is somebody else's, and hands on nothing.
     """
     _sweep(directory, name)
     # Open to the end: the lock on it tells others that somebody is at work.
     temporary, descriptor = _create(directory, name)
     try:
         yield descriptor
-        _inherit(descriptor, directory, name, mode, owner)
+        _dress(descriptor, _regular(directory, name) if inherit else None, mode, owner)
         if durable:
             os.fsync(descriptor)
         if replace:
@@ -292,14 +294,13 @@ def _sweep_one(directory: int, name: str) -> None:
 # --- what a file hands on to the one that replaces it -----------------------------------------
 
 
-def _inherit(
+def _dress(
     descriptor: int,
-    directory: int,
-    name: str,
+    old: t.Optional[int],
     mode: t.Optional[int],
     owner: t.Optional[tuple[int, int]],
 ) -> None:
-    old = _regular(directory, name)
+    """Give a new file what the old one hands on, or what is said; closes the old one."""
     if old is None:
         if owner is not None:
             _own(descriptor, *owner)

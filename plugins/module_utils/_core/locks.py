@@ -101,19 +101,23 @@ def held(
     things: t.Iterable[Thing],
     doing: str,
     *,
+    beside: t.Iterable[Thing] = (),
     waiting: t.Optional[Teller] = None,
     patience: float = PATIENCE,
 ) -> t.Iterator[Hold]:
     """Keep all other runs away from some things; what one has already is no hindrance.
 
-    Threads of one process hold them together. O(doing) is what others are told who wait;
+    Threads of one process hold them together. O(beside) are things that are only looked at: others
+    may look at them as well, and nobody changes them. O(doing) is what others are told who wait;
     O(waiting) is told for whom one waits oneself.
     """
     wait = _Wait(doing, waiting, patience)
+    changed = set(things)
     with contextlib.ExitStack() as stack:
         # Always in the same order: two who want the same never wait for each other.
-        wanted = sorted(set(things))
-        found = [stack.enter_context(_one(thing, wait)) for thing in wanted]
+        wanted = sorted(changed.union(beside))
+        ways = (fcntl.LOCK_EX if thing in changed else fcntl.LOCK_SH for thing in wanted)
+        found = [stack.enter_context(_one(*both, wait)) for both in zip(wanted, ways)]
         yield Hold(wanted, found)
 
 
@@ -148,9 +152,14 @@ def holder(thing: Thing) -> t.Optional[str]:
         os.close(descriptor)
 
 
+def is_free(thing: Thing) -> bool:
+    """Whether no other run works on a thing at this moment."""
+    return _table.has(thing) or holder(thing) is None
+
+
 @contextlib.contextmanager
-def _one(thing: Thing, wait: _Wait) -> t.Iterator[int]:
-    descriptor = _table.enter(thing, wait)
+def _one(thing: Thing, way: int, wait: _Wait) -> t.Iterator[int]:
+    descriptor = _table.enter(thing, way, wait)
     try:
         yield descriptor
     finally:
@@ -190,7 +199,9 @@ class _Wait:
 @dataclasses.dataclass
 class _Lock:
     descriptor: int
-    count: int
+    way: int
+    """Alone, C(LOCK_EX), or beside others who look at it, C(LOCK_SH)."""
+    count: int = 0
 
 
 class _Table:
@@ -209,20 +220,21 @@ class _Table:
         with self._gate:
             return thing.path in self._locks
 
-    def enter(self, thing: Thing, wait: _Wait) -> int:
+    def enter(self, thing: Thing, way: int, wait: _Wait) -> int:
         path = thing.path
         while True:
             with self._gate:
                 lock = self._locks.get(path)
                 if lock is None:
-                    descriptor = _taken(path, wait.doing)
+                    descriptor = _taken(path, way, wait.doing)
                     if descriptor is not None:
-                        lock = self._locks[path] = _Lock(descriptor, 0)
-                if lock is not None:
+                        lock = self._locks[path] = _Lock(descriptor, way)
+                # The kernel lets go of a lock before it makes another one of it: so we do not.
+                if lock is not None and lock.way in (fcntl.LOCK_EX, way):
                     lock.count += 1
                     return lock.descriptor
             # Others may take what they need meanwhile.
-            wait.pause(thing, lambda: holder(thing) or "another run")
+            wait.pause(thing, lambda: _who_has(path))
 
     def leave(self, thing: Thing) -> None:
         path = thing.path
@@ -253,13 +265,15 @@ os.register_at_fork(after_in_child=_table.forget)
 # --- the files ------------------------------------------------------------------------------
 
 
-def _taken(path: str, doing: str) -> t.Optional[int]:
+def _taken(path: str, way: int, doing: str) -> t.Optional[int]:
     """The file of a thing with the lock on it; nothing when somebody else has that."""
     memory.ensure(os.path.dirname(path))
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     try:
-        if _try(descriptor, fcntl.LOCK_EX) and _is_named(path, descriptor):
-            _say(descriptor, doing)
+        if _try(descriptor, way) and _is_named(path, descriptor):
+            # Of several who look at it, the first that is still there is named.
+            if way == fcntl.LOCK_EX or not _is_alive(_said(descriptor)):
+                _say(descriptor, doing)
             return descriptor
     except BaseException:
         os.close(descriptor)
@@ -309,13 +323,35 @@ def _say(descriptor: int, doing: str) -> None:
     os.pwrite(descriptor, text[:_TEXT_LIMIT], 0)
 
 
+def _who_has(path: str) -> str:
+    """The same of what is known to be locked, be it by several."""
+    try:
+        descriptor = _open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return "another run"
+    try:
+        return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _holder(descriptor: int) -> str:
+    said = _said(descriptor)
+    if said is None:
+        return "another run"
+    doing, process, since = said
+    what = f"{printable(doing)} (process {process}, since {printable(since)})"
+    return what if _is_alive(said) else f"what {what} has started and left behind"
+
+
+def _said(descriptor: int) -> t.Optional[tuple[str, int, str]]:
+    """What the last one who took it was about, its process, and since when."""
     try:
         said = json.loads(os.pread(descriptor, _TEXT_LIMIT, 0))
-        doing, process, since = said["doing"], int(said["process"]), said["since"]
+        return str(said["doing"]), int(said["process"]), str(said["since"])
     except (ValueError, KeyError, TypeError):
-        return "another run"
-    what = f"{printable(str(doing))} (process {process}, since {printable(str(since))})"
-    if os.path.exists(f"/proc/{process}"):
-        return what
-    return f"what {what} has started and left behind"
+        return None
+
+
+def _is_alive(said: t.Optional[tuple[str, int, str]]) -> bool:
+    return said is not None and os.path.exists(f"/proc/{said[1]}")

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import arguments, locks, masks
+from . import arguments, locks, masks, progress
 from .plan import Failure, Plan, Verbs, apply, describe, diff
 from .printable import printable, printable_data
 
@@ -128,16 +128,33 @@ def _is_plain(cause: t.Optional[BaseException]) -> bool:
     return True
 
 
+@contextlib.contextmanager
 def holding(
-    module: AnsibleModule, things: t.Iterable[locks.Thing]
-) -> contextlib.AbstractContextManager[object]:
+    module: AnsibleModule,
+    things: t.Iterable[locks.Thing],
+    *,
+    beside: t.Iterable[locks.Thing] = (),
+) -> t.Iterator[None]:
     """Keep other runs away from some things, from the look at them to the last step.
 
-    Check mode changes nothing, not even who waits for whom.
+    O(beside) are only looked at, and others may do so as well. Check mode changes nothing, not
+    even who waits for whom.
     """
     if module.check_mode:
-        return contextlib.nullcontext()
-    return locks.held(things, str(module._name), waiting=module.warn)
+        yield
+        return
+    doing = f"the module {module._name}"
+    with contextlib.ExitStack() as held:
+        with contextlib.ExitStack() as told:
+
+            def tell(message: str) -> None:
+                # Now, where the module's action shows how far it is; and in the end.
+                waits = progress.Phases("waiting", str(module._name))
+                told.enter_context(waits).enter(message)
+                module.warn(message)
+
+            held.enter_context(locks.held(things, doing, beside=beside, waiting=tell))
+        yield
 
 
 def converge(

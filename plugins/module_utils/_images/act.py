@@ -4,8 +4,9 @@
 
 """Makes, changes and removes images: how each step of a plan is carried out.
 
-Private to the collection. Each works under a lock of its image, and can be killed at any moment:
-what it had begun is then finished or taken back by the step C(clear leftovers).
+Private to the collection. Each works under a lock of its image, which its run may have had since
+its look, and can be killed at any moment: what it had begun is then finished or taken back by the
+step C(clear leftovers).
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import os
 import time
 import typing as t
 
-from .._core import run, trees
+from .._core import locks, run, trees
 from .._core.plan import Failure, Step, Verbs
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
-from . import clones, keepers, locks, provenance, seen, staging, transfer
+from . import clones, keepers, provenance, seen, staging, transfer
 from .keepers import call
 from .model import Pieces, Provenance, Source
 
@@ -48,11 +49,12 @@ def clone(
     record = Provenance(
         kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(source)
     )
-    with locks.locked(name) as lock:
+    parents = [locks.image(parent)]
+    with locks.held([locks.image(name)], f"what clones image {name}", beside=parents) as hold:
         cut_off = provenance.begun(name) is not None
         provenance.begin(name, record)
         try:
-            with clones.made(parent, name, lock, sweep_first=cut_off) as made:
+            with clones.made(parent, name, hold.descriptors, sweep_first=cut_off) as made:
                 record = dataclasses.replace(
                     record,
                     identity=provenance.identity_of(made),
@@ -73,27 +75,31 @@ def clone(
         _finish(name, record)
 
 
-def remove(key: str, identity: t.Optional[str] = None) -> None:
+def remove(key: str, identity: str) -> None:
     """Remove an image with its settings and the record of where it came from.
 
-    O(identity): only if it is still the one that was seen.
+    O(identity) is what the plan saw: only if it is still that one.
     """
     kind, name = image_classes.split(key)
-    with locks.locked(key):
-        if identity is not None:
-            _refuse_another(name, identity)
+    with locks.held([locks.image(key)], f"what removes image {key}"):
+        refuse_another(key, identity, _path_of(key))
         keepers.of(kind).remove(name)
         provenance.forget(key)
 
 
-def _refuse_another(name: str, identity: str) -> None:
+def _path_of(key: str) -> str:
+    """Where an image lies that machined, or systemd, would find by this name."""
+    kind, name = image_classes.split(key)
+    files = (name, f"{name}.raw")
+    paths = [os.path.join(directory, file) for directory in kind.directories for file in files]
+    return next(filter(os.path.lexists, paths), "")
+
+
+def refuse_another(key: str, identity: str, path: str) -> None:
     """What has taken the place of an image since it was seen is not for us to remove."""
-    found = {
-        provenance.identity_of(machined.image_path(name, kind)) for kind in ("directory", "raw")
-    }
-    if not identity or identity not in found:
+    if not identity or provenance.identity_of(path) != identity:
         raise Failure(
-            f"image {name}: it is not the one that was there when this run began"
+            f"image {key}: it is not the one that was there when this run began"
             f" ({identity or 'which could not be looked at'}); nothing of it was removed. Run this"
             " again if the new one is to go as well"
         )
@@ -101,7 +107,8 @@ def _refuse_another(name: str, identity: str) -> None:
 
 def rename(old: str, new: str) -> None:
     """Rename an image; its settings, drop-ins, enablement and record go along."""
-    with locks.locked(new), locks.locked(old):
+    both = map(locks.image, (old, new))
+    with locks.held(both, f"what renames image {old}"):
         pieces = seen.pieces_of(old)
         call("RenameImage", "ss", old, new)
         _take_along(old, new, pieces)
@@ -150,7 +157,7 @@ def _set_limit(name: str, limit: int) -> None:
 def clear(key: str) -> None:
     """Remove what a killed run left of an image that it was making or removing."""
     kind, name = image_classes.split(key)
-    with locks.locked(key):
+    with locks.held([locks.image(key)], f"what clears away after image {key}"):
         staging.sweep(key, kind.root)
         keepers.of(kind).clear(name)
         if kind is MACHINE:
@@ -201,7 +208,7 @@ def make(
     timeout: float,
     *,
     least_rate: int = 0,
-    old: t.Optional[str] = None,
+    old: t.Optional[staging.Old] = None,
     parent: t.Optional[str] = None,
     owed: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> None:
@@ -210,7 +217,7 @@ def make(
     O(owed) is what the new image must become before it is done. A machine that is to be started
     again is stopped only when everything is ready.
     """
-    root = os.path.dirname(old) if old else image_classes.split(key)[0].root
+    root = os.path.dirname(old.path) if old else image_classes.split(key)[0].root
     with staging.stage(key, root) as place:
         made, found = transfer.make(source, place, version, timeout, least_rate)
         record = Provenance(
@@ -226,7 +233,7 @@ def make(
             parent=parent,
             digest=found.digest,
             identity=provenance.identity_of(made),
-            replaces=provenance.identity_of(old) if old else "",
+            replaces=old.identity if old else "",
             owed=owed or {},
         )
         provenance.begin(key, record)
@@ -286,7 +293,7 @@ def _replace(step: Step) -> None:
         a["version"],
         a["timeout"],
         least_rate=a["least_rate"],
-        old=a["old"],
+        old=staging.Old(a["old"], a["identity"]),
         parent=parent,
         owed=a["owed"],
     )
@@ -316,7 +323,7 @@ VERBS: Verbs = {
     "finish renaming image": lambda s: _take_along(
         s.arguments["old"], s.subject, s.arguments["pieces"]
     ),
-    "remove image": lambda s: remove(s.subject),
+    "remove image": lambda s: remove(s.subject, s.arguments["identity"]),
     "limit image": lambda s: _set_limit(s.subject, s.arguments["limit"]),
     "make read-only image": lambda s: _set_read_only(s.subject, True),
     "make writable image": lambda s: _set_read_only(s.subject, False),

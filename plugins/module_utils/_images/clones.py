@@ -36,15 +36,16 @@ _BESIDE = (".nspawn", ".roothash")
 
 
 @contextlib.contextmanager
-def made(parent: str, name: str, lock: int, *, sweep_first: bool) -> t.Iterator[str]:
+def made(parent: str, name: str, keep: t.Sequence[int], *, sweep_first: bool) -> t.Iterator[str]:
     """A clone out of sight, taken away again unless it was published; gives its path.
 
-    busctl inherits the lock: when the module is killed, the next run waits for machined's answer.
+    busctl inherits the locks, O(keep): when the module is killed, the next run waits for
+    machined's answer.
     """
     if sweep_first or is_left(name):
         sweep(name)
     try:
-        keepers.call("CloneImage", "ssb", parent, hidden(name), "no", timeout=TIMEOUT, keep=(lock,))
+        keepers.call("CloneImage", "ssb", parent, hidden(name), "no", timeout=TIMEOUT, keep=keep)
         close(parent, name)
         (path,) = _trees(name)
         yield path

@@ -14,7 +14,7 @@ import typing as t
 from .._core import module as core_module
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
-from . import act, addresses, drift, info
+from . import act, addresses, drift, holding, info
 from . import plan as images_plan
 from . import seen as images_seen
 from . import wanted as images_wanted
@@ -37,6 +37,17 @@ def converge(
     images_wanted.check_all(images)
     if not module.check_mode:
         machined.require()
+    changed = [key for image in images for key in (image.key, image.rename_from) if key]
+    parents = [image.parent for image in images if image.parent]
+    with holding.alone(module, changed, beside=parents):
+        return _converge(module, images, expected)
+
+
+def _converge(
+    module: core_module.Module,
+    images: t.Sequence[images_wanted.Wanted],
+    expected: t.Collection[str],
+) -> dict[str, t.Any]:
     seen = images_seen.snapshot(images)
     plan = images_plan.plan(seen, images, expected=expected if module.check_mode else ())
     missing = images_plan.to_upload(plan)

@@ -20,7 +20,7 @@ import os
 import struct
 import typing as t
 
-from .._core import files, memory, progress, run
+from .._core import files, locks, memory, progress, run
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
 from . import formats, provenance, sources, transfer
@@ -51,6 +51,11 @@ class Wanted:
     update: bool = False
     force: bool = False
     timeout: float = 1800
+
+    @property
+    def things(self) -> tuple[locks.Thing, locks.Thing]:
+        """What nobody else may work on meanwhile: the file; and the image, for others to read."""
+        return locks.export(self.dest), locks.image(self.name)
 
 
 def wanted(arguments: t.Mapping[str, t.Any]) -> Wanted:
@@ -95,7 +100,7 @@ def snapshot(wanted: Wanted) -> Snapshot:
     image = machined.images().get(wanted.name)
     exists = os.path.lexists(wanted.dest)
     record = _load(wanted.dest) if exists else None
-    if record and record.get("identity") != _identity_of(wanted.dest):
+    if record and record.get("identity") != _identity_at(wanted.dest):
         record = None
     return Snapshot(
         image=image,
@@ -175,7 +180,12 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
         Step(
             "export image",
             wanted.name,
-            {"wanted": wanted, "record": record, "stale_sums": _are_ours(seen, wanted)},
+            {
+                "wanted": wanted,
+                "record": record,
+                "stale_sums": _are_ours(seen, wanted),
+                "ours": seen.record is not None,
+            },
             before={"exported": seen.exists},
             after={"exported": True, "dest": wanted.dest, **record},
         ),
@@ -226,40 +236,60 @@ def _export(step: Step) -> None:
     wanted: Wanted = step.arguments["wanted"]
     record = dict(step.arguments["record"])
     deadline = Deadline(wanted.timeout, f"exporting image {wanted.name}")
-    temporary = os.path.join(
-        os.path.dirname(wanted.dest),
-        f".{os.path.basename(wanted.dest)}{files.TEMPORARY_SUFFIX}",
-    )
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        with progress.Meter("exporting", wanted.name) as meter:
-            checksum = _pack(wanted, record, temporary, deadline, meter)
-        record.update(identity=_identity_of(temporary), checksum=checksum)
-        # Before the file has its name: whoever is killed in between has still said what it is.
-        _save(wanted.dest, record)
-        os.rename(temporary, wanted.dest)
+        with _new(wanted.dest, ours=step.arguments["ours"]) as file:
+            with progress.Meter("exporting", wanted.name) as meter:
+                checksum = _pack(wanted, record, file, deadline, meter)
+            record.update(identity=_identity_of(file), checksum=checksum)
+            # Before the file has its name: whoever is killed in between has still said what it is.
+            _save(wanted.dest, record)
     except OSError as error:
         raise Failure(f"dest {wanted.dest} could not be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
     if wanted.checksum_file:
         files.write(checksum_path(wanted.dest), _checksum_line(checksum, wanted.dest))
     elif step.arguments["stale_sums"]:
         files.remove(checksum_path(wanted.dest))
 
 
-def _identity_of(path: str) -> str:
+@contextlib.contextmanager
+def _new(dest: str, *, ours: bool) -> t.Iterator[int]:
+    """A file that becomes the export when all has gone well.
+
+    An image holds secrets. Our own file stays open to whom somebody has opened it.
+    """
+    parent, name = os.path.split(dest)
+    directory = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mode = None if ours else 0o600
+        with files.replacing_at(directory, name, mode=mode, inherit=ours) as descriptor:
+            yield descriptor
+    finally:
+        os.close(directory)
+
+
+def _identity_at(path: str) -> t.Optional[str]:
+    """What lies there now; nothing when that is no file, or one that cannot be opened."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return None
+    try:
+        return _identity_of(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _identity_of(file: int) -> str:
     """A file that was written to is another one, also under the same number."""
-    status = os.lstat(path)
-    return f"{provenance.identity_of(path)}:{status.st_size}:{status.st_mtime_ns}"
+    status = os.fstat(file)
+    return f"{provenance.identity_of_open(file)}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _pack(
     wanted: Wanted,
     record: t.Mapping[str, t.Any],
-    temporary: str,
+    file: int,
     deadline: Deadline,
     meter: progress.Meter,
 ) -> str:
@@ -277,8 +307,8 @@ def _pack(
             )
             read = packed
         try:
-            with open(read, "rb") as stream, open(temporary, "xb") as file:
-                checksum = _copy(stream, file, deadline, meter)
+            with open(read, "rb") as stream, open(file, "wb", closefd=False) as whole:
+                checksum = _copy(stream, whole, deadline, meter)
         finally:
             concurrent.futures.wait(producers)
         for producer in producers:
@@ -289,7 +319,6 @@ def _pack(
 def _copy(stream: t.BinaryIO, file: t.BinaryIO, deadline: Deadline, meter: progress.Meter) -> str:
     """Copy to the end, holes where there is nothing, and return the checksum."""
     digest = hashlib.sha256()
-    os.fchmod(file.fileno(), 0o600)
     for chunk in iter(lambda: stream.read(transfer.CHUNK), b""):
         deadline.left()
         digest.update(chunk)
@@ -299,8 +328,6 @@ def _copy(stream: t.BinaryIO, file: t.BinaryIO, deadline: Deadline, meter: progr
             file.write(chunk)
         meter.advance(len(chunk))
     file.truncate(file.tell())
-    file.flush()
-    os.fsync(file.fileno())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -16,6 +16,9 @@ from .._core import module as core_module
 from .._systemd import image_classes
 from . import wanted as images_wanted
 
+if t.TYPE_CHECKING:
+    from . import exports
+
 Module = core_module.Module
 
 IMAGE_CLASS: dict[str, t.Any] = {
@@ -89,18 +92,26 @@ def export(module: Module) -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = exports.wanted(module.params)
-        seen = exports.snapshot(wanted)
-        plan = exports.plan(seen, wanted)
-        for warning in exports.warnings(seen, wanted, plan):
-            module.warn(warning)
-        exported = any(step.verb == "export image" for step in plan)
-        drift = None if exported and not module.check_mode else exports.drift(seen, wanted)
-        result = core_module.converge(
-            module, plan, exports.VERBS, facts=lambda: exports.tell(wanted.dest)
-        )
-        return {**result, "dest": wanted.dest, "drift": drift}
+        file, image = wanted.things
+        with core_module.holding(module, [file], beside=[image]):
+            return _exported(module, wanted)
 
     core_module.run(module, body)
+
+
+def _exported(module: Module, wanted: exports.Wanted) -> dict[str, t.Any]:
+    from . import exports
+
+    seen = exports.snapshot(wanted)
+    plan = exports.plan(seen, wanted)
+    for warning in exports.warnings(seen, wanted, plan):
+        module.warn(warning)
+    exported = any(step.verb == "export image" for step in plan)
+    drift = None if exported and not module.check_mode else exports.drift(seen, wanted)
+    result = core_module.converge(
+        module, plan, exports.VERBS, facts=lambda: exports.tell(wanted.dest)
+    )
+    return {**result, "dest": wanted.dest, "drift": drift}
 
 
 def converge_keys(module: Module) -> t.NoReturn:
@@ -109,8 +120,9 @@ def converge_keys(module: Module) -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = keys.wanted(module.params)
-        plan = keys.plan(keys.snapshot(), wanted)
-        result = core_module.converge(module, plan, keys.VERBS)
+        with core_module.holding(module, keys.things()):
+            plan = keys.plan(keys.snapshot(), wanted)
+            result = core_module.converge(module, plan, keys.VERBS)
         return {**result, "fingerprints": [key.fingerprint for key in wanted.keys]}
 
     core_module.run(module, body)
@@ -122,8 +134,8 @@ def prune_images(module: Module) -> t.NoReturn:
 
     def body() -> dict[str, t.Any]:
         wanted = prune.wanted(module.params)
-        plan, kept = prune.plan(prune.snapshot(), wanted)
-        result = core_module.converge(module, plan, prune.VERBS)
+        with prune.settled(module, wanted) as (plan, kept):
+            result = core_module.converge(module, plan, prune.VERBS)
         return {**result, "removed": [step.subject for step in plan], "kept": kept}
 
     core_module.run(module, body)

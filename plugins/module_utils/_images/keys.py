@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tempfile
 import typing as t
 
+from .._core import files, locks
 from .._core.plan import Plan, Step, Verbs
 from . import openpgp, verify
 from .openpgp import Key
@@ -49,12 +49,19 @@ class Snapshot:
     vendor: tuple[Key, ...] = ()
 
 
+_OWN = [path for path in verify.KEYRINGS if path.startswith("/etc/")]
+
+
+def things() -> list[locks.Thing]:
+    """What nobody else may work on meanwhile: the ring in /etc, under either of its names."""
+    return [locks.file(path) for path in _OWN]
+
+
 def snapshot() -> Snapshot:
     """Read both rings."""
-    own = [path for path in verify.KEYRINGS if path.startswith("/etc/")]
     # Every version up to 262 reads the name with .gpg, unless there is one with .pgp.
-    path = next((path for path in own if os.path.exists(path)), own[-1])
-    vendor = next((p for p in verify.KEYRINGS if p not in own and os.path.exists(p)), None)
+    path = next((path for path in _OWN if os.path.exists(path)), _OWN[-1])
+    vendor = next((p for p in verify.KEYRINGS if p not in _OWN and os.path.exists(p)), None)
     return Snapshot(path, _read(path), (_read(vendor) if vendor else None) or ())
 
 
@@ -97,18 +104,8 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
 
 
 def _write(step: Step) -> None:
-    directory = os.path.dirname(step.subject)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".import-pubring-", dir=directory)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(step.arguments["data"])
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.rename(temporary, step.subject)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    # Any bytes come out of it as they went in.
+    files.write(step.subject, step.arguments["data"].decode("utf-8", "surrogateescape"))
 
 
-VERBS: Verbs = {"write": _write, "remove": lambda step: os.unlink(step.subject)}
+VERBS: Verbs = {"write": _write, "remove": lambda step: files.remove(step.subject)}

@@ -78,7 +78,7 @@ def _absent(image: Wanted, seen: Snapshot, images: t.Sequence[Wanted]) -> list[S
         Step(
             "remove image",
             image.key,
-            {"type": there.type},
+            {"type": there.type, "identity": seen.identities.get(image.key, "")},
             before=before,
             after={"state": "absent"},
             needs=_after_sweep(image.key).union(*(_parent_steps(clone) for clone in clones)),
@@ -206,6 +206,7 @@ def _replace(
         "timeout": image.timeout,
         "least_rate": image.least_rate,
         "old": there.path,
+        "identity": seen.identities.get(image.key, ""),
         "owed": {**owed, "start": seen.used_by[image.key]} if image.key in seen.used_by else owed,
     }
     if image.clone_from is not None:

@@ -47,14 +47,19 @@ def identity_of(path: str) -> str:
     except OSError as error:
         return _identity_of_link(path) if error.errno == errno.ELOOP else ""
     try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode) and status.st_ino == _BTRFS_ROOT_INODE:
-            subvolume = _subvolume_id(descriptor)
-            if subvolume is not None:
-                return f"subvolume:{subvolume}"
-        return f"inode:{status.st_ino}:{_generation(descriptor)}"
+        return identity_of_open(descriptor)
     finally:
         os.close(descriptor)
+
+
+def identity_of_open(descriptor: int) -> str:
+    """The same of what is open, under whatever name."""
+    status = os.fstat(descriptor)
+    if stat.S_ISDIR(status.st_mode) and status.st_ino == _BTRFS_ROOT_INODE:
+        subvolume = _subvolume_id(descriptor)
+        if subvolume is not None:
+            return f"subvolume:{subvolume}"
+    return f"inode:{status.st_ino}:{_generation(descriptor)}"
 
 
 def _identity_of_link(path: str) -> str:

@@ -9,6 +9,7 @@ Private to the collection. Only the look and the verbs touch the host.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import os
@@ -16,11 +17,12 @@ import re
 import time
 import typing as t
 
+from .._core import module as core_module
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import bus, machined
 from .._systemd.image_classes import MACHINE
 from .._systemd.machined import Image
-from . import act, keepers
+from . import act, holding, keepers
 from . import seen as images_seen
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -86,6 +88,8 @@ class Snapshot:
     now: float
     images: t.Mapping[str, Image]
     hidden: t.Mapping[str, Image]
+    identities: t.Mapping[str, str]
+    """What each of both is, under whatever name."""
     ours: frozenset[str]
     needed: t.Mapping[str, str]
     """Why an image cannot go, by its name."""
@@ -94,6 +98,7 @@ class Snapshot:
 def snapshot() -> Snapshot:
     """Read what says which images may go."""
     there = machined.images()
+    hidden = _hidden()
     identities = images_seen.identities_of(there)
     used = images_seen.users_of(MACHINE, there)
     needed = {name: f"machine {machine} runs from it" for name, machine in used.items()}
@@ -103,7 +108,8 @@ def snapshot() -> Snapshot:
     return Snapshot(
         now=time.time(),
         images=there,
-        hidden=_hidden(),
+        hidden=hidden,
+        identities={**identities, **images_seen.identities_of(hidden)},
         ours=frozenset(images_seen.records_of(MACHINE, identities)),
         needed=needed,
     )
@@ -131,14 +137,32 @@ def plan(seen: Snapshot, wanted: Wanted) -> tuple[Plan, dict[str, str]]:
     gone: list[Step] = []
     if wanted.keep is not None or wanted.older_than is not None:
         for name in _oldest_beyond(seen, wanted, kept):
-            gone.append(_remove(name, seen.images[name], "remove image"))
+            gone.append(_remove("remove image", seen.images[name], seen))
     if wanted.downloads:
         gone += [
-            _remove(name, image, "remove hidden image")
+            _remove("remove hidden image", image, seen)
             for name, image in sorted(seen.hidden.items())
             if name.startswith(DOWNLOADS) and _old_enough(image, seen, wanted)
         ]
     return tuple(gone), kept
+
+
+@contextlib.contextmanager
+def settled(module: core_module.Module, wanted: Wanted) -> t.Iterator[tuple[Plan, dict[str, str]]]:
+    """What goes and why others stay, as long as nobody else works on what goes.
+
+    Which that is shows only when one looks: so one looks again, until nothing goes but what is
+    held.
+    """
+    held: frozenset[str] = frozenset()
+    while True:
+        with holding.alone(module, held):
+            found, kept = plan(snapshot(), wanted)
+            going = {step.subject for step in found}
+            if module.check_mode or going <= held:
+                yield found, kept
+                return
+        held |= going
 
 
 def _oldest_beyond(seen: Snapshot, wanted: Wanted, kept: dict[str, str]) -> list[str]:
@@ -176,9 +200,13 @@ def _old_enough(image: Image, seen: Snapshot, wanted: Wanted) -> bool:
     return bool(image.created) and seen.now - image.created / 1e6 > wanted.older_than
 
 
-def _remove(name: str, image: Image, verb: str) -> Step:
+def _remove(verb: str, image: Image, seen: Snapshot) -> Step:
     return Step(
-        verb, name, before={"state": "present", "type": image.type}, after={"state": "absent"}
+        verb,
+        image.name,
+        {"path": image.path, "identity": seen.identities.get(image.name, "")},
+        before={"state": "present", "type": image.type},
+        after={"state": "absent"},
     )
 
 
@@ -186,6 +214,8 @@ def _remove(name: str, image: Image, verb: str) -> Step:
 
 
 def _remove_hidden(step: Step) -> None:
+    a = step.arguments
+    act.refuse_another(step.subject, a["identity"], a["path"])
     keepers.call("RemoveImage", "s", step.subject, timeout=keepers.REMOVE_TIMEOUT)
 
 

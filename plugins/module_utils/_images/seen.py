@@ -15,11 +15,11 @@ import dataclasses
 import os
 import typing as t
 
-from .._core import run
+from .._core import locks, run
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import addresses, clones, keepers, locks, provenance
+from . import addresses, clones, keepers, provenance
 from . import sources as images_sources
 from .model import Pieces, Provenance, Snapshot, Source
 from .patience import Deadline, Patience
@@ -191,7 +191,7 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
         hidden |= clones.left()
     finished = provenance.names(kind)
     said = {key for key in finished if not finished[key] or key not in there}
-    return frozenset(key for key in hidden | said if not locks.is_locked(key))
+    return frozenset(key for key in hidden | said if locks.is_free(locks.image(key)))
 
 
 def _look_at_sources(

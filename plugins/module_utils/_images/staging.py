@@ -18,10 +18,10 @@ import errno
 import os
 import typing as t
 
-from .._core import trees
+from .._core import locks, trees
 from .._core.plan import Failure
 from .._systemd import image_classes
-from . import locks
+from . import provenance
 
 PREFIX = ".#nspawn-machined."
 
@@ -48,6 +48,15 @@ class Stage:
         return directory_of(self.key, self.root)
 
 
+@dataclasses.dataclass(frozen=True)
+class Old:
+    """The image that a new one replaces."""
+
+    path: str
+    identity: str
+    """What the plan saw there."""
+
+
 def directory_of(key: str, root: str) -> str:
     return os.path.join(root, f"{PREFIX}{image_classes.split(key)[1]}")
 
@@ -55,8 +64,8 @@ def directory_of(key: str, root: str) -> str:
 @contextlib.contextmanager
 def stage(key: str, root: str) -> t.Iterator[Stage]:
     """An empty place for an image, taken away again in the end, whatever happened."""
-    with locks.locked(key) as lock:
-        place = Stage(key, root, lock)
+    with locks.held([locks.image(key)], f"what makes image {key}") as hold:
+        place = Stage(key, root, hold.descriptors[0])
         trees.remove(place.directory)
         # As importd makes it: what is setuid in an image is not for the users of the host.
         os.makedirs(root, mode=0o700, exist_ok=True)
@@ -72,10 +81,10 @@ def sweep(key: str, root: str) -> None:
     trees.remove(directory_of(key, root))
 
 
-def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
+def publish(made: str, place: Stage, old: t.Optional[Old]) -> str:
     """Give a finished image its name, at once; return its path.
 
-    O(old) is the image that it replaces. It lies in the staging place afterwards and goes with it.
+    What it replaces lies in the staging place afterwards and goes with it.
     """
     suffix = ".raw" if made.endswith(".raw") else ""
     final = os.path.join(place.root, place.name + suffix)
@@ -85,25 +94,49 @@ def publish(made: str, place: Stage, old: t.Optional[str]) -> str:
         except FileExistsError:
             raise Failure(f"{final} has appeared meanwhile; nothing of it was changed") from None
         return final
-    trees.make_writable(old)
-    if old == final:
-        _exchange(made, final, os.path.join(place.directory, "old"))
+    _refuse_another(old, old.path)
+    trees.make_writable(old.path)
+    aside = os.path.join(place.directory, "old")
+    if old.path == final:
+        _exchange(made, old, aside)
     else:
         # Of another type, so under another path: for a moment there are both, never none.
         rename_new(made, final)
-        os.rename(old, os.path.join(place.directory, "old"))
+        os.rename(old.path, aside)
+        if not _is(old, aside):
+            rename_new(aside, old.path)
+            os.rename(final, made)
+            _refuse_another(old, old.path)
     return final
 
 
-def _exchange(made: str, final: str, aside: str) -> None:
+def _exchange(made: str, old: Old, aside: str) -> None:
     try:
-        _rename(made, final, _RENAME_EXCHANGE)
+        _rename(made, old.path, _RENAME_EXCHANGE)
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EINVAL):
             raise
         # A file system that cannot exchange: the name is gone for an instant.
-        os.rename(final, aside)
-        os.rename(made, final)
+        os.rename(old.path, aside)
+        os.rename(made, old.path)
+        return
+    if not _is(old, made):
+        # Somebody was quicker than we. What is staged here is removed; theirs must not be.
+        _rename(made, old.path, _RENAME_EXCHANGE)
+        _refuse_another(old, old.path)
+
+
+def _is(old: Old, path: str) -> bool:
+    return bool(old.identity) and provenance.identity_of(path) == old.identity
+
+
+def _refuse_another(old: Old, path: str) -> None:
+    if not _is(old, path):
+        raise Failure(
+            f"{old.path}: it is not the image that was there when this run began"
+            f" ({old.identity or 'which could not be looked at'}); nothing of it was changed. Run"
+            " this again if the new one is to be replaced as well"
+        )
 
 
 def rename_new(old: str, new: str) -> None:

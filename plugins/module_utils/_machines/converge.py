@@ -9,11 +9,11 @@ Private to the collection.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import typing as t
 
-from .._core import locks, progress
+from .._core import locks
+from .._core import module as core_module
 from .._core.module import Module
 from .._core.plan import Failure, Outcome, describe, diff
 from .._systemd import machined
@@ -23,27 +23,6 @@ from . import result as machines_result
 from . import seen as machines_seen
 from .plan import plan, purged
 from .wanted import Wanted
-
-
-@contextlib.contextmanager
-def _alone(module: Module, names: t.Iterable[str]) -> t.Iterator[None]:
-    """Have no other run look at these machines, or change them, before this one is done.
-
-    Check mode changes nothing: it waits for nobody, and nobody for it.
-    """
-    if module.check_mode:
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        with progress.Phases("converging", "machines") as phases:
-
-            def tell(message: str) -> None:
-                phases.enter(message)
-                module.warn(message)
-
-            things = [locks.machine(name) for name in names]
-            stack.enter_context(locks.held(things, f"the module {module._name}", waiting=tell))
-        yield
 
 
 def converge(
@@ -62,7 +41,8 @@ def converge(
     if not module.check_mode:
         machined.require()
     made = machines_record.names() if purge else []
-    with _alone(module, [*(one.name for one in wanted), *made]):
+    names = [*(one.name for one in wanted), *made]
+    with core_module.holding(module, map(locks.machine, names)):
         snapshot = machines_seen.snapshot(wanted, also=made)
         if module.check_mode:
             snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))

@@ -49,6 +49,7 @@ def _converge(module: Module) -> dict[str, t.Any]:
             return _without_mkosi(module, requests, staff)
         builders = _builders(requests, staff)
         things = [build.thing(request.directory) for request in requests]
+        things += [locks.image(one.import_as) for one in requests if one.import_as]
         stack.enter_context(locks.held(things, "mkosi_image", waiting=module.warn))
         planned = [_planned(request, builders[request.directory]) for request in requests]
         return _carried_out(module, planned, builders)

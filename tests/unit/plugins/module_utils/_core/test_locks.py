@@ -23,7 +23,9 @@ OTHER = """
 import sys, time
 from ansible_collections.nspawn.machined.plugins.module_utils._core import locks, memory
 memory.RUNTIME = sys.argv[1]
-with locks.held([locks.machine("web")], "the other one"):
+web = [locks.machine("web")]
+shared = "shared" in sys.argv
+with locks.held([] if shared else web, "the other one", beside=web):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -36,11 +38,11 @@ def a_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def another_run(runtime: Path) -> Iterator[subprocess.Popen[str]]:
+def another_run(runtime: Path, *how: str) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the machine web until it is told to let go."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(runtime)],
+        [sys.executable, "-c", OTHER, str(runtime), *how],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -80,6 +82,37 @@ def test_it_goes_on_as_soon_as_the_other_lets_go(runtime: Path) -> None:
         began = time.monotonic()
         with locks.held([WEB], "me", patience=20):
             assert 0.2 < time.monotonic() - began < 15
+    assert locks.holder(WEB) is None
+
+
+def test_several_may_look_at_a_thing_and_who_changes_it_waits_for_them(runtime: Path) -> None:
+    with another_run(runtime, "shared"):
+        with locks.held([], "me", beside=[WEB], patience=0):
+            assert locks.is_free(WEB)
+        assert locks.holder(WEB) is None
+        with (
+            pytest.raises(Failure, match=r"web: me has waited 0 s for the other one \(process"),
+            locks.held([WEB], "me", patience=0),
+        ):
+            pass
+    with another_run(runtime):
+        assert not locks.is_free(WEB)
+        with (
+            pytest.raises(Failure, match="web: me has waited 0 s for the other one"),
+            locks.held([], "me", beside=[WEB], patience=0),
+        ):
+            pass
+
+
+def test_who_changes_a_thing_may_look_at_it_but_who_looks_at_it_must_not_change_it() -> None:
+    with locks.held([WEB], "me"), locks.held([], "a step", beside=[WEB], patience=0):
+        pass
+    with (
+        locks.held([], "me", beside=[WEB]),
+        pytest.raises(Failure, match="web: a step has waited 0 s for me"),
+        locks.held([WEB], "a step", patience=0),
+    ):
+        pass
     assert locks.holder(WEB) is None
 
 

@@ -27,7 +27,7 @@ def image(name: str, days: float) -> Image:
 
 def host(ages: dict[str, float], **fields: object) -> Snapshot:
     images = {name: image(name, days) for name, days in ages.items()}
-    usual = {"hidden": {}, "ours": frozenset(images), "needed": {}}
+    usual = {"hidden": {}, "identities": {}, "ours": frozenset(images), "needed": {}}
     return Snapshot(NOW, images, **{**usual, **fields})  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def test_images_of_others_stay_unless_they_are_meant() -> None:
 
 def test_an_age_that_nobody_knows_is_not_old() -> None:
     unknown = Image("b1", "directory", False, 0, 0, None, "/var/lib/machines/b1")
-    seen = Snapshot(NOW, {"b1": unknown}, {}, frozenset({"b1"}), {})
+    seen = Snapshot(NOW, {"b1": unknown}, {}, {}, frozenset({"b1"}), {})
     assert gone(seen, Wanted(older_than=1)) == []
 
 
