@@ -18,6 +18,8 @@ from .._systemd.image_classes import MACHINE, ImageClass
 from . import keepers, provenance, releases, seen
 from .model import Provenance
 
+_SIZES = ("usage", "limit", "usage_exclusive", "limit_exclusive")
+
 
 def _told(
     image: t.Optional[machined.Image], record: t.Optional[Provenance]
@@ -39,12 +41,16 @@ def _told_record(record: Provenance) -> dict[str, t.Any]:
     return {**fields, "names": list(record.names)}
 
 
-def _release(image: machined.Image, kind: ImageClass) -> dict[str, t.Any]:
-    """What an image says it is, or why it does not; the others go on."""
-    try:
-        return {"os": releases.of(image, kind), "problem": None}
-    except (Failure, OSError) as error:
-        return {"os": {}, "problem": printable(str(error))}
+def _details(image: machined.Image, kind: ImageClass) -> dict[str, t.Any]:
+    """How much an image takes and what it says it is, or why it does not; the others go on."""
+    found: dict[str, t.Any] = {**dict.fromkeys(_SIZES), "os": {}}
+    problems = []
+    for tell in (keepers.of(kind).sizes, lambda one: {"os": releases.of(one, kind)}):
+        try:
+            found.update(tell(image))
+        except (Failure, OSError, ValueError, LookupError) as error:
+            problems.append(printable(str(error)))
+    return {**found, "problem": "; ".join(problems) or None}
 
 
 def brief(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
@@ -60,7 +66,6 @@ def brief(keys: t.Sequence[str]) -> list[t.Optional[dict[str, t.Any]]]:
 
 def tell(names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE) -> list[dict[str, t.Any]]:
     """All that is known of these images of a class, or of all; what is not there is left out."""
-    keeper = keepers.of(kind)
     there = seen.images_of(kind)
     keys = sorted(there) if names is None else [kind.key(name) for name in names]
     chosen = [key for key in keys if key in there]
@@ -68,11 +73,8 @@ def tell(names: t.Optional[t.Sequence[str]], kind: ImageClass = MACHINE) -> list
     records = seen.records_of(kind, identities)
     used = seen.users_of(kind, there)
 
-    def details(key: str) -> dict[str, t.Any]:
-        return {**keeper.sizes(there[key]), **_release(there[key], kind)}
-
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        found = dict(zip(chosen, pool.map(details, chosen)))
+        found = dict(zip(chosen, pool.map(lambda key: _details(there[key], kind), chosen)))
     return [
         {
             **(_told(there[key], records.get(key)) or {}),

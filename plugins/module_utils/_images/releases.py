@@ -40,10 +40,15 @@ def of(image: Image, kind: ImageClass) -> dict[str, str]:
 
 def _of_tree(path: str, places: t.Sequence[str]) -> dict[str, str]:
     with beneath.image(path) as root:
-        for place in places:
-            text = root.read_text(place)
-            if text is not None:
-                return fields_of(text)
+        return in_root(root, places)
+
+
+def in_root(root: beneath.Root, places: t.Sequence[str]) -> dict[str, str]:
+    """The fields of the first of these files that there is; none when there is none."""
+    for place in places:
+        text = root.read_text(place)
+        if text is not None:
+            return fields_of(text)
     return {}
 
 

@@ -10,12 +10,15 @@ Private to the collection.
 from __future__ import annotations
 
 import collections
+import contextlib
 import fcntl
 import os
 import socket
 import struct
+import sys
 import typing as t
 
+from .._core import walk
 from .._core.plan import Failure, Plan
 from .._systemd import machined
 from .files import Files, zone_in
@@ -33,6 +36,8 @@ COPIED_SPARE = 64 * 1024 * 1024
 # What systemd's own network file gives the bridge of a zone.
 ZONE_PREFIX = 24
 LINKS = "/sys/class/net"
+# It is only counted, and nothing of it is kept.
+ANY_SIZE = walk.Limits(sys.maxsize, sys.maxsize)
 # From linux/sockios.h.
 _SIOCGIFNETMASK = 0x891B
 
@@ -156,19 +161,21 @@ def _size_of(image: machined.Image) -> int:
         return image.usage
     if not os.path.isdir(image.path):
         return os.stat(image.path).st_blocks * 512
-    return sum(_blocks(entry) for entry in _walk(image.path))
+    return _size_of_tree(image.path)
 
 
-def _walk(directory: str) -> t.Iterator[os.DirEntry[str]]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            yield entry
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path)
-
-
-def _blocks(entry: os.DirEntry[str]) -> int:
-    return entry.stat(follow_symlinks=False).st_blocks * 512
+def _size_of_tree(path: str) -> int:
+    """What a tree takes, as far as it can be read: machines that run in it change it meanwhile."""
+    size = 0
+    top = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError, Failure):
+            for entry in walk.Walk(top, path, limits=ANY_SIZE):
+                if entry.kind is not walk.Kind.END:
+                    size += os.fstat(entry.descriptor).st_blocks * 512
+    finally:
+        os.close(top)
+    return size
 
 
 def _mebibytes(size: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nspawn.machined.plugins.module_utils._core import trees
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import limits
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
@@ -135,6 +136,26 @@ def test_copies_that_the_disk_has_no_room_for_are_refused(monkeypatch: pytest.Mo
     limits.check_disk(["trixie"] * 10)
     with pytest.raises(Failure, match=r"20 clones take about 12[45] MiB .* 95 MiB are free"):
         limits.check_disk(["trixie"] * 20)
+
+
+def test_a_template_that_is_deeper_than_pythons_stack_is_measured(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = os.open(disk / "trixie" / "usr", os.O_RDONLY)
+    try:
+        for _number in range(1200):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(os.open(b"\xff\n", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        leave_free(64 + 2, monkeypatch)
+        with pytest.raises(Failure, match="1 clones take about"):
+            limits.check_disk(["trixie"])
+    finally:
+        os.close(here)
+        # What pytest uses itself goes no deeper than Python's stack.
+        trees.remove(str(disk / "trixie"))
 
 
 @pytest.mark.usefixtures("disk")
