@@ -17,10 +17,11 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import struct
 import typing as t
 
-from .._core import files, locks, memory, progress, run
+from .._core import files, locks, memory, progress, run, trees
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
 from . import formats, provenance, sources, transfer
@@ -126,18 +127,33 @@ def _state_of(path: str) -> str:
 
 
 def _changes_of(path: str) -> t.Optional[str]:
+    found = _subvolume(path)
+    return f"subvolume:{found.tree}:{found.changes}" if found else None
+
+
+class _Subvolume(t.NamedTuple):
+    tree: int
+    changes: int
+    uuid: bytes
+    parent: bytes
+    """The UUID of what it is a snapshot of."""
+
+
+def _subvolume(path: str) -> t.Optional[_Subvolume]:
+    """What btrfs knows of a subvolume; nothing where there is none."""
     if not provenance.identity_of(path).startswith("subvolume:"):
         return None
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     answer = bytearray(_SUBVOL_INFO_SIZE)
     try:
-        fcntl.ioctl(descriptor, _BTRFS_IOC_GET_SUBVOL_INFO, answer)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(descriptor, _BTRFS_IOC_GET_SUBVOL_INFO, answer)
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
-    finally:
-        os.close(descriptor)
-    tree, *_rest, changes = _SUBVOL_INFO_CTRANSID.unpack_from(answer)
-    return f"subvolume:{tree}:{changes}"
+    tree, *_rest, uuids, changes = _SUBVOL_INFO_CTRANSID.unpack_from(answer)
+    return _Subvolume(tree, changes, uuids[:16], uuids[16:32])
 
 
 # --- the plan -------------------------------------------------------------------------------
@@ -311,9 +327,40 @@ def _pack(
                 checksum = _copy(stream, whole, deadline, meter)
         finally:
             concurrent.futures.wait(producers)
+            _sweep(wanted.name)
         for producer in producers:
             producer.result()
     return checksum
+
+
+def _sweep(name: str) -> None:
+    """Remove snapshots of an image that exports have left.
+
+    systemd-export does when it is killed, or when subvolumes in the image are read-only.
+    """
+    directory = machined.MACHINES_DIRECTORY
+    image = _subvolume(os.path.join(directory, name))
+    if image is None:
+        return
+    temporary = re.compile(rf"\.#{re.escape(name)}[0-9a-f]{{16}}")
+    paths = [
+        os.path.join(directory, one) for one in os.listdir(directory) if temporary.fullmatch(one)
+    ]
+    found = {path: _subvolume(path) for path in paths}
+    if _is_exporting():
+        return  # what is needed still; who comes last removes all
+    for path, subvolume in found.items():
+        if subvolume and subvolume.parent == image.uuid:
+            trees.remove(path)
+
+
+def _is_exporting() -> bool:
+    """Whether anybody exports an image at this moment, by hand for example."""
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{process}/comm", encoding="utf-8") as comm:
+            if comm.read() == "systemd-export\n":
+                return True
+    return False
 
 
 def _copy(stream: t.BinaryIO, file: t.BinaryIO, deadline: Deadline, meter: progress.Meter) -> str:

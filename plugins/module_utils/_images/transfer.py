@@ -37,6 +37,7 @@ CHUNK = 1 << 18
 # So little is left on a full disk: less than a file system needs for itself.
 NO_ROOM = 1 << 20
 LOOK_INTERVAL = 0.05
+LINE_END = 150
 
 _PROGRAM_DIRECTORIES = ("/usr/lib/systemd", "/lib/systemd", "/usr/libexec/systemd")
 _STAGED = "image"
@@ -171,7 +172,12 @@ def _reason(result: run.Result, root: str, room: _Room) -> str:
     # tar says the latter when a part of its last write still found room.
     if any(full in line or "Wrote only" in line for line in said) or room.full:
         return f"{full}. Nothing of it is kept; make room in {root}"
-    return "; ".join(said[-8:]) or f"it exited with {result.rc} and said nothing"
+    return "; ".join(map(_shortened, said[-8:])) or f"it exited with {result.rc} and said nothing"
+
+
+def _shortened(line: str) -> str:
+    """A line of a program, whose ends tell the most; a path in it may fill a screen."""
+    return line if len(line) <= 2 * LINE_END else f"{line[:LINE_END]} … {line[-LINE_END:]}"
 
 
 def _stream(
