@@ -51,6 +51,7 @@ BASES: dict[str, Arguments] = {
         "users": [{"name": "planted"}],
     },
     "nspawn_settings": {"name": ["it-planted-other"]},
+    "nsswitch": {"databases": {"it_planted": ["files"]}, "root": "/var/lib/machines/it-planted"},
     "unit_override": {"name": ["it-planted-other"]},
     "roles/access": {"access_install": False, "machines_wanted": [{"name": "it-planted"}]},
     "roles/docker_socket": {"machines_wanted": [{"name": "it-planted"}]},
