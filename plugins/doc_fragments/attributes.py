@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each module promises about check mode, diff mode and idempotence, worded once.
+"""What each module promises about check mode, diff mode, idempotence and trust, worded once.
 
-A module takes the first fragment and says only its C(support) of each attribute:
+A module takes the first fragment and says only its C(support) of each attribute, and whom it
+trusts:
 
     extends_documentation_fragment:
       - nspawn.machined.attributes
@@ -14,8 +15,11 @@ A module takes the first fragment and says only its C(support) of each attribute
         support: full
       idempotent:
         support: full
+      trust:
+        details:
+          - Needs root of the host. Trusts ...
 
-A module that only reads takes C(nspawn.machined.attributes.info_module) as well and says nothing;
+A module that only reads takes C(nspawn.machined.attributes.info_module) as well and says the last;
 one with an action plugin beside it takes C(nspawn.machined.attributes.action_plugin).
 """
 
@@ -45,6 +49,11 @@ attributes:
     support: full
     details:
       - The host runs systemd 252 or later.
+  trust:
+    description:
+      - What the module must be allowed to do, and whom it believes. The collection's
+        C(docs/security.md) says what is promised against each of them.
+    support: full
 """
 
     # In addition to the first.

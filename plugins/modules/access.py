@@ -31,6 +31,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts polkit, and who the host says are its users and
+        groups.
 options:
   machines:
     description:

@@ -19,6 +19,11 @@ author:
 extends_documentation_fragment:
   - nspawn.machined.attributes
   - nspawn.machined.attributes.info_module
+attributes:
+  trust:
+    details:
+      - Needs root of the host. Trusts polkit, and who the host says are its users and
+        groups.
 options:
   name:
     description:

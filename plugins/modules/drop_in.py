@@ -27,6 +27,9 @@ attributes:
       - The values of keys that may hold secrets are not shown.
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the host's own files and daemons, and no machine.
 options:
   files:
     description:

@@ -29,6 +29,9 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts firewalld and the host's own files, and no machine.
 options:
   zones:
     description:

@@ -31,6 +31,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts a server or a file as far as O(verify) says, and
+        nothing in an image.
 options:
   name:
     description:

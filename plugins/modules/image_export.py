@@ -26,6 +26,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts nothing in the image; who may read the export reads
+        all of it.
 options:
   name:
     description:

@@ -16,6 +16,11 @@ author:
 extends_documentation_fragment:
   - nspawn.machined.attributes
   - nspawn.machined.attributes.info_module
+attributes:
+  trust:
+    details:
+      - Needs root of the host. Trusts nothing in an image, and returns what it says as its
+        own words.
 options:
   name:
     description:

@@ -25,6 +25,10 @@ attributes:
       - Shows fingerprints.
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts O(keys) for each image that is verified by a
+        signature from now on.
 options:
   keys:
     description:

@@ -27,6 +27,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts its own records of what it made, and nothing in an
+        image.
 options:
   patterns:
     description:

@@ -27,6 +27,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts servers and files as far as O(images[].verify) says,
+        and nothing in an image.
 options:
   images:
     description:

@@ -28,6 +28,10 @@ attributes:
     details:
       - With O(state=restarted) the machines are restarted each time.
       - With O(state=killed) machines that run are sent O(signal) each time.
+  trust:
+    details:
+      - Needs root of the host. Trusts a machine to say when it has booted, and nothing else
+        that it says.
 options:
   name:
     description:

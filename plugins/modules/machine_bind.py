@@ -24,6 +24,9 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the machine's root with all that lies below O(src).
 options:
   machine:
     description:

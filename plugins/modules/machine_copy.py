@@ -32,6 +32,10 @@ attributes:
       - Of a file that it becomes another one, and with which mode.
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the machine with what is copied into it, and nothing
+        that comes out of it.
 options:
   machine:
     description:

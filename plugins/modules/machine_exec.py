@@ -35,6 +35,10 @@ attributes:
     support: partial
     details:
       - With O(creates) or O(removes).
+  trust:
+    details:
+      - Needs root of the host. Trusts the machine with what the command is given, and
+        believes how it says that the command ended.
 options:
   machine:
     description:

@@ -39,6 +39,10 @@ attributes:
     support: partial
     details:
       - With O(restart=always) running machines are restarted each time.
+  trust:
+    details:
+      - Needs root of the host. Trusts the declared images and settings, what these open
+        included, and no machine that runs.
 options:
   machines:
     description:

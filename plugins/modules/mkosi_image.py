@@ -24,9 +24,9 @@ description:
     A setting or section that this version would not understand is an error, because mkosi ignores
     unknown sections without a word.
   - Works with mkosi 14 and with mkosi 19 and later. It is tested with 14, 25 and 27.
-  - Needs root, and trusts the directory of the configuration as far as whoever builds can be
-    trusted - mkosi runs scripts that lie there, some of them when it is only asked, and so in check
-    mode as well. They run as O(user), or as root where nobody but root can change them.
+  - mkosi runs scripts that lie in the directory of the configuration, some of them when it is only
+    asked, and so in check mode as well. They run as O(user), or as root where nobody but root can
+    change them.
   - mkosi 14 gives what C(Environment=) says to the programs that it runs on their command lines,
     where everybody on the host can read it while it builds. Newer ones do not.
   - mkosi 14 builds nothing incrementally here, because it does not see when the packages that it
@@ -55,6 +55,10 @@ attributes:
     support: full
     details:
       - With O(force=true) the image is always built again.
+  trust:
+    details:
+      - Needs root of the host. Trusts the directory of the configuration as far as O(user)
+        can be trusted, or as root without it.
 options:
   directory: &directory
     description:

@@ -35,6 +35,10 @@ attributes:
         shown, and that a value is another one.
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the declared settings, what they open of the host
+        included, and no machine.
 options:
   name:
     description:

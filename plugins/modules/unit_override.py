@@ -32,6 +32,10 @@ attributes:
         only names are shown, and that a value is another one.
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the declared settings, commands of the host in them
+        included, and no machine.
 options:
   name:
     description:
