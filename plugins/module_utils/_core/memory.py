@@ -23,9 +23,9 @@ from .printable import printable
 DIRECTORY = "/var/lib/nspawn.machined"
 RUNTIME = "/run/nspawn.machined"
 
-# What is below is closed to others. In the one of this boot some of it is for them as well: how
-# far something has come, and what a build reads that is somebody else's.
-_RUNTIME_MODE = 0o755
+# What is below is closed to others. In the one of this boot one thing is for them as well, and
+# nothing else shows: how far something has come.
+_RUNTIME_MODE = 0o711
 _MODE = 0o700
 _OTHERS_WRITE = 0o022
 
@@ -79,6 +79,17 @@ def ensure(directory: str) -> None:
                 private(below)
 
 
+def inspect() -> None:
+    """See that nobody else has made our places, or can put there what we would believe."""
+    for base in (DIRECTORY, RUNTIME):
+        try:
+            status = os.lstat(base)
+        except FileNotFoundError:
+            continue
+        # Who is not root uses none of them.
+        _refuse(base, _objection(status, {0, os.geteuid()}))
+
+
 def private(path: str, mode: int = _MODE) -> None:
     """A directory that its owner alone can write to, who is who we are.
 
@@ -93,12 +104,7 @@ def private(path: str, mode: int = _MODE) -> None:
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
-        found = _objection(status)
-        if found:
-            raise Failure(
-                f"{printable(path)} is {found}; expected a directory of user {os.geteuid()} that"
-                " nobody else can write to. Find out who made it, and remove it"
-            )
+        _refuse(path, _objection(status, {os.geteuid()}))
         if stat.S_IMODE(status.st_mode) != mode:
             # Of an earlier version, or made with an umask.
             os.chmod(f"/proc/self/fd/{descriptor}", mode)
@@ -106,10 +112,18 @@ def private(path: str, mode: int = _MODE) -> None:
         os.close(descriptor)
 
 
-def _objection(status: os.stat_result) -> t.Optional[str]:
+def _refuse(path: str, found: t.Optional[str]) -> None:
+    if found:
+        raise Failure(
+            f"{printable(path)} is {found}; expected a directory of user {os.geteuid()} that"
+            " nobody else can write to. Find out who made it, and remove it"
+        )
+
+
+def _objection(status: os.stat_result, owners: t.Container[int]) -> t.Optional[str]:
     if not stat.S_ISDIR(status.st_mode):
         return descriptors.kind(status.st_mode)
-    if status.st_uid != os.geteuid():
+    if status.st_uid not in owners:
         return f"a directory of user {status.st_uid}"
     if status.st_mode & _OTHERS_WRITE:
         return f"a directory with the mode {stat.S_IMODE(status.st_mode):04o}"

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import arguments, locks, masks, progress
+from . import arguments, locks, masks, memory, progress
 from .plan import Failure, Plan, Verbs, apply, describe, diff
 from .printable import printable, printable_data
 
 Facts = t.Mapping[str, t.Any]
+UMASK = 0o022
 
 # What is written for people, wherever it stands in a result. Names and paths are for tasks that
 # come after, and what a command said is what was asked for.
@@ -101,7 +103,11 @@ def _told_error(error: BaseException, secrets: t.Collection[str]) -> BaseExcepti
 
 def run(module: AnsibleModule, body: t.Callable[[], dict[str, t.Any]]) -> t.NoReturn:
     """Run a module's body; what it returns is the result, a Failure becomes the error."""
+    # Neither open to all nor closed to the daemons that read it, whoever logged in and how. What
+    # is for root alone says so by itself.
+    os.umask(UMASK)
     try:
+        memory.inspect()
         result = body()
     except Failure as failure:
         shown = _shown(failure)

@@ -23,7 +23,7 @@ from .._settings import nspawn_file
 from . import drift
 
 RECORDS = memory.of("machines")
-STARTS = "/run/nspawn.machined/starts"
+STARTS = memory.runtime("starts")
 # systemd keeps a link for each running unit, whose target is the invocation.
 INVOCATIONS = "/run/systemd/units"
 _ENDING = ".json"
@@ -148,7 +148,7 @@ def remember_start(
     this = invocation(unit)
     if this:
         text = f"{this} {digest(settings, drop_in)}\n"
-        core_files.write(os.path.join(STARTS, name), text, mode=0o600, directory_mode=0o700)
+        memory.write(os.path.join(STARTS, name), text)
 
 
 def started_with(name: str, unit: str) -> t.Optional[str]:

@@ -35,7 +35,7 @@ def test_our_places_are_made_where_there_was_nothing(places: tuple[Path, Path]) 
     finally:
         os.umask(old)
     modes = [mode_of(path) for path in (state, state / "machines", runtime, runtime / "locks")]
-    assert modes == [0o700, 0o700, 0o755, 0o700]
+    assert modes == [0o700, 0o700, 0o711, 0o700]
 
 
 def test_what_was_open_to_others_is_closed(places: tuple[Path, Path]) -> None:
@@ -72,6 +72,22 @@ def test_a_place_of_somebody_else_is_refused(places: tuple[Path, Path]) -> None:
     os.chown(state, 12345, 12345)
     with pytest.raises(Failure, match="a directory of user 12345; expected a directory of user 0"):
         memory.ensure(memory.of("machines"))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_module_believes_nothing_of_a_place_that_others_can_write_to(
+    places: tuple[Path, Path], place: int
+) -> None:
+    memory.inspect()
+    places[place].mkdir()
+    memory.inspect()
+    places[place].chmod(0o1777)
+    with pytest.raises(Failure, match="a directory with the mode 1777; expected a directory of"):
+        memory.inspect()
+    places[place].rmdir()
+    places[place].symlink_to("nowhere")
+    with pytest.raises(Failure, match="is a symbolic link; expected a directory"):
+        memory.inspect()
 
 
 def test_what_is_remembered_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import typing as t
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.nspawn.machined.plugins import modules
+from ansible_collections.nspawn.machined.plugins.module_utils._core import memory
 from ansible_collections.nspawn.machined.plugins.module_utils._core import module as core_module
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 
@@ -59,6 +61,33 @@ def test_a_failure_that_is_plain_is_told_with_its_cause() -> None:
     said = failed(failure)
     assert said["exception"] is failure
     assert said["exception"].__cause__ is not None
+
+
+@pytest.mark.parametrize("login", [0o000, 0o077])
+def test_what_a_module_makes_does_not_depend_on_how_somebody_logged_in(
+    login: int, tmp_path: Path
+) -> None:
+    def body() -> dict[str, t.Any]:
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "file").touch()
+        raise Failure("that was it")
+
+    old = os.umask(login)
+    try:
+        with pytest.raises(Ended):
+            core_module.run(t.cast("t.Any", Module()), body)
+    finally:
+        os.umask(old)
+    paths = (tmp_path / "made", tmp_path / "made" / "file")
+    assert [f"{path.stat().st_mode:o}"[-3:] for path in paths] == ["755", "644"]
+
+
+def test_a_module_refuses_to_run_where_others_write_what_it_would_believe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "DIRECTORY", str(tmp_path))
+    tmp_path.chmod(0o777)
+    assert "with the mode 0777; expected" in failed(Failure("it has run"))["msg"]
 
 
 # --- arguments ------------------------------------------------------------------------------
