@@ -27,7 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 ROOMS = PLUGINS / "module_utils"
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
-PAGES = ("docs/architecture.md", "CONTRIBUTING.md", "tests/README.md", "README.md")
+PAGES = (
+    "docs/architecture.md",
+    "docs/durability.md",
+    "CONTRIBUTING.md",
+    "tests/README.md",
+    "README.md",
+)
 # What a page may name although it is made, or not ours.
 ELSEWHERE = re.compile(r"/|~|\.venv/|build/|\.\./before")
 CONTRACTS = {

@@ -39,7 +39,7 @@ def _remove(_step: Step) -> None:
 
 def _put(text: t.Optional[str]) -> None:
     if text is None:
-        core_files.remove(rules.PATH)
+        core_files.remove(rules.PATH, durable=True)
     else:
         if os.path.lexists(rules.PATH) and not access_seen.is_sound(rules.PATH):
             # A file hands its owner and attributes on to the one that replaces it.

@@ -375,10 +375,16 @@ def _make_directories(path: str, mode: int, durable: bool) -> None:
             sync_directory(parent)
 
 
-def remove(path: str) -> None:
-    """Remove a file and what a killed run left beside it; no error when there is none."""
+def remove(path: str, *, durable: bool = False) -> None:
+    """Remove a file and what a killed run left beside it; no error when there is none.
+
+    O(durable): where it would grant something to somebody if it came back with a power failure.
+    """
     _unlink(path)
     remove_unfinished(path)
+    if durable:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            sync_directory(os.path.dirname(path))
 
 
 def remove_unfinished(path: str) -> None:

@@ -108,4 +108,4 @@ def _write(step: Step) -> None:
     files.write(step.subject, step.arguments["data"].decode("utf-8", "surrogateescape"))
 
 
-VERBS: Verbs = {"write": _write, "remove": lambda step: files.remove(step.subject)}
+VERBS: Verbs = {"write": _write, "remove": lambda step: files.remove(step.subject, durable=True)}

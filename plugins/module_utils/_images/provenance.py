@@ -207,4 +207,5 @@ def _load(path: str) -> t.Optional[Provenance]:
 
 def _write(path: str, record: Provenance) -> None:
     text = json.dumps(dataclasses.asdict(record), indent=1, sort_keys=True)
-    memory.write(path, text, durable=False)
+    # A clone is made again in no time, and fifty of them would wait fifty times.
+    memory.write(path, text, durable=record.kind != "clone")

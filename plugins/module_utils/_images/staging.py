@@ -18,7 +18,7 @@ import errno
 import os
 import typing as t
 
-from .._core import locks, trees
+from .._core import files, locks, trees
 from .._core.plan import Failure
 from .._systemd import image_classes
 from . import provenance
@@ -72,6 +72,8 @@ def stage(key: str, root: str) -> t.Iterator[Stage]:
         os.mkdir(place.directory, mode=0o700)
         try:
             yield place
+            # The new name first, for good; then what it has replaced.
+            files.sync_directory(root)
         finally:
             sweep(key, root)
 

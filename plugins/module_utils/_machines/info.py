@@ -34,6 +34,10 @@ Value = t.TypeVar("Value")
 WORKERS = 8
 # For all that is asked of one machine. A healthy one answers within tenths of a second.
 PATIENCE = 20
+# How much of what it says is looked at: a word, a list of units, and lines of its journal.
+WORD = 4096
+LIST = 1024 * 1024
+LINES = 16 * 1024 * 1024
 _NONE: list[str] = []
 STATS = {
     "cpu_seconds": "CPUUsageNSec",
@@ -290,10 +294,11 @@ class _Facts:
             return {"system_state": None, "failed_units": []}
         # Without --wait: that was seen to hang for ever.
         argv = ["systemctl", f"--machine={self.name}", "is-system-running"]
-        state = run(argv, check=False, timeout=self._left(10)).stdout.strip()
+        state = run(argv, check=False, timeout=self._left(10), limit=WORD).stdout.strip()
         argv = ["systemctl", f"--machine={self.name}", "list-units", "--failed", "--output=json"]
-        listed = run([*argv, "--no-pager"], check=False, timeout=self._left(10)).stdout
-        failed = [unit["unit"] for unit in json.loads(listed)] if listed.startswith("[") else []
+        argv.append("--no-pager")
+        listed = run(argv, check=False, timeout=self._left(10), limit=LIST).stdout
+        failed = [str(unit["unit"]) for unit in json.loads(listed)] if listed[:1] == "[" else []
         return {"system_state": state or "unknown", "failed_units": failed}
 
     def logs(self) -> list[str]:
@@ -307,7 +312,7 @@ class _Facts:
             argv.append(f"--root={self.image.path}")
         else:
             return []
-        said = run(argv, check=False, timeout=self._left(15))
+        said = run(argv, check=False, timeout=self._left(15), limit=LINES)
         if "Failed to parse timestamp" in said.stderr:
             raise _Asked(
                 f"since: {self.details.since!r} is no time for journalctl; expected words like"

@@ -15,11 +15,13 @@ import stat
 import tempfile
 import typing as t
 
-from .._core import descriptors
+from .._core import descriptors, run
 from .._core.plan import Failure
 from .._core.printable import printable
 from . import ground
 from .builder import Builder
+
+SYNC_TIMEOUT = 3600
 
 # --- by who builds --------------------------------------------------------------------------
 
@@ -62,6 +64,8 @@ def promote(place: str, destination: str) -> list[str]:
         if os.path.isdir(target) and not os.path.islink(target):
             os.rename(target, os.path.join(place, f".old-{name}"))
         os.rename(os.path.join(place, name), target)
+    # The record says next that this was built, and then nobody looks into it again.
+    run.run(["sync", "--file-system", "--", destination], timeout=SYNC_TIMEOUT)
     return [path for path in moved if not os.path.islink(path)]
 
 
