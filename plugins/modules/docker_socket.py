@@ -31,6 +31,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the members of the group that may use the socket with root of
+        the host.
 options:
   machines:
     description:
