@@ -28,6 +28,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the databases that are declared, and of a machine or an image
+        under O(root) nothing, neither its links nor its files.
 options:
   databases:
     description:

@@ -14,6 +14,8 @@ import dataclasses
 import re
 import typing as t
 
+from .._core.lines import lines_of
+
 PATH = "/etc/authselect/nsswitch.conf"
 CONFIGURATION = "/etc/authselect/authselect.conf"
 _VENDOR = ("/usr/share/authselect/default", "/usr/share/authselect/vendor")
@@ -48,7 +50,7 @@ class Profile:
 
 def profile_of(configuration: str) -> Profile:
     """The first line names the profile, each other one a feature."""
-    names = [line.strip() for line in configuration.splitlines() if line.strip()]
+    names = [line.strip() for line in lines_of(configuration) if line.strip()]
     return Profile(names[0] if names else "", frozenset(names[1:]))
 
 
@@ -69,14 +71,14 @@ def is_its_work(text: t.Optional[str]) -> bool:
 def render(template: str, features: t.Collection[str]) -> str:
     """What authselect makes of a template with these features."""
     kept = []
-    for line in template.splitlines(keepends=True):
+    for line in template.split("\n"):
         if all(
             _holds(match.group(2), features) == (match.group(1) == "include")
             for match in _WHOLE.finditer(line)
         ):
             chosen = _CHOICE.sub(lambda match: _chosen(match, features), line)
             kept.append(_ANY.sub("", chosen))
-    return "".join(kept)
+    return "\n".join(kept)
 
 
 def _chosen(match: re.Match[str], features: t.Collection[str]) -> str:

@@ -192,7 +192,7 @@ def test_the_files_are_for_their_owner_alone(runtime: Path) -> None:
     finally:
         os.umask(old)
     modes = [stat.S_IMODE(path.lstat().st_mode) for path in paths]
-    assert modes == [0o755, 0o700, 0o600]
+    assert modes == [0o711, 0o700, 0o600]
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo"])
