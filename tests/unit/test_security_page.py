@@ -53,7 +53,9 @@ def test_a_promise_names_tests_that_are_there(promise: str, names: str) -> None:
 
 
 def targets_of_promises() -> list[str]:
-    words = [name.partition("/")[0] for _, names in promises() for name in names.split("`")[1::2]]
+    words = [
+        name.partition("/")[0] for _promise, names in promises() for name in names.split("`")[1::2]
+    ]
     return sorted({word for word in words if (TARGETS / word).is_dir()})
 
 

@@ -249,7 +249,8 @@ def without_services(text: str, database: str, gone: t.Iterable[Service]) -> str
 
 def _removed(text: str, database: str, line: Line, name: str) -> str:
     place = line.index(name)
-    assert place is not None
+    if place is None:
+        raise AssertionError(f"{name} is not asked for {database}")
     first = last = place
     before, after = line.action_before(place), line.action_after(place)
     if before and (database, name) == ("group", "systemd") and _same(before.text, MERGE):

@@ -245,7 +245,7 @@ def texts(draw: st.DrawFn) -> str:
     """A configuration that somebody may have written."""
     end = draw(st.sampled_from(["\n", "\r\n"]))
     made = ""
-    for _ in range(draw(st.integers(0, 6))):
+    for _line in range(draw(st.integers(0, 6))):
         words = ""
         for name, action in draw(st.lists(st.tuples(NAMES, ACTIONS), max_size=4)):
             words += draw(SPACE) + name
