@@ -23,7 +23,7 @@ def say(*argv: object) -> None:
 
 
 def is_btrfs(path: Path) -> bool:
-    argv = ["stat", "--file-system", "--format=%T", path]
+    argv = ["stat", "--file-system", "--format=%T", str(path)]
     return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout == "btrfs\n"
 
 

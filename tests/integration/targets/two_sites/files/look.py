@@ -19,8 +19,8 @@ TEMPORARY = (".nspawn-machined", ".#nspawn-machined", ".#.nspawn-machined")
 
 
 def said(*argv: str) -> str:
-    out = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    done = subprocess.run(argv, text=True, check=False, **out)
+    nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
+    done = subprocess.run(argv, text=True, check=False, stdout=pipe, stderr=nothing)
     return done.stdout.strip()
 
 

@@ -50,11 +50,11 @@ def wish(kind: str, who: str, number: int) -> Wish:
         ]
         return {"images": [base], "machines": machines}
     if kind == "own":
-        image = {"name": f"two-{who}", "clone_from": "two-base"}
+        image: dict[str, object] = {"name": f"two-{who}", "clone_from": "two-base"}
         names = [f"two-{who}1", f"two-{who}11"]
         return {
             "images": [base, image],
-            "machines": [machine(name, who, number, image["name"]) for name in names],
+            "machines": [machine(name, who, number, f"two-{who}") for name in names],
         }
     names = ["two-s1", "two-s11", "two-s2"][:: 1 if who == "anna" else -1]
     image = {"name": "two-image", "clone_from": "two-base", "read_only": who == "anna"}
@@ -77,7 +77,13 @@ class Sites:
     def begin(self, variables: Wish, who: str) -> subprocess.Popen[str]:
         file = self._place / f"{who}.json"
         file.write_text(json.dumps({**NOTHING, **variables}))
-        argv = ["ansible-playbook", *self._ansible, "--extra-vars", f"@{file}", HERE / "site.yml"]
+        argv = [
+            "ansible-playbook",
+            *self._ansible,
+            "--extra-vars",
+            f"@{file}",
+            str(HERE / "site.yml"),
+        ]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def end(self, site: subprocess.Popen[str], where: str) -> list[str]:
