@@ -27,6 +27,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._images import (
     provenance,
     staging,
 )
+from ansible_collections.nspawn.machined.plugins.module_utils._images.model import Provenance
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import act as machines_act
 from ansible_collections.nspawn.machined.plugins.module_utils._machines import (
     record as machines_record,
@@ -86,7 +87,7 @@ def test_a_record_outlasts_a_power_failure(
     elif name == "firewall":
         monkeypatch.setattr(firewalld_record, "path_of", str(tmp_path / "{}").format)
         monkeypatch.setattr(firewalld_record, "record_text", str)
-        firewalld_record.write("web", {("zone", "web"): {}})  # type: ignore[arg-type,dict-item]
+        firewalld_record.write("web", {("zone", "web"): {}})  # type: ignore[dict-item]
     else:
         monkeypatch.setattr(mkosi_record, "STATE_DIRECTORY", str(tmp_path))
         mkosi_record.write(mkosi_record.Record("/srv/web", "salt"))
@@ -100,7 +101,7 @@ def test_it_is_kept_where_an_image_came_from_unless_it_is_made_again_in_no_time(
 ) -> None:
     monkeypatch.setattr(provenance, "DIRECTORY", str(tmp_path / "images"))
     (tmp_path / "images").mkdir()
-    provenance.write("web", provenance.Provenance(kind=kind, source="x", imported=0.0))
+    provenance.write("web", Provenance(kind=kind, source="x", imported=0.0))
     assert len(synced) == times
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.nspawn.machined.plugins.module_utils._core import trees
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
 from ansible_collections.nspawn.machined.plugins.module_utils._images import provenance, staging
 
@@ -56,7 +57,7 @@ def test_an_image_that_takes_its_place_in_the_last_moment_is_given_back(
         Path(path).rename(tmp_path / "away")
         image(Path(path), "theirs")
 
-    monkeypatch.setattr(staging.trees, "make_writable", quicker)
+    monkeypatch.setattr(trees, "make_writable", quicker)
     with pytest.raises(Failure, match="nothing of it was changed"):
         staging.publish(str(made), place, seen)
     assert (old / "what").read_text() == "theirs"
@@ -75,7 +76,7 @@ def test_an_image_of_another_type_is_given_back_likewise(
         Path(path).rename(tmp_path / "away")
         image(Path(path), "theirs")
 
-    monkeypatch.setattr(staging.trees, "make_writable", quicker)
+    monkeypatch.setattr(trees, "make_writable", quicker)
     with pytest.raises(Failure, match="nothing of it was changed"):
         staging.publish(str(made), place, seen)
     assert (old / "what").read_text() == "theirs"

@@ -52,7 +52,8 @@ def test_the_features_of_a_profile_are_those_that_its_template_asks_about() -> N
 
 def test_what_was_selected_is_a_profile_and_its_features() -> None:
     profile = authselect.profile_of("custom/ours\nwith-people\n\nwith-more\n")
-    assert (profile.name, profile.features) == ("custom/ours", {"with-people", "with-more"})
+    assert profile.name == "custom/ours"
+    assert profile.features == frozenset(["with-people", "with-more"])
     assert authselect.templates(profile.name) == ("/etc/authselect/custom/ours/nsswitch.conf",)
     assert len(authselect.templates("local")) == 2
 
