@@ -16,6 +16,7 @@ from .._core import locks
 from .._core import module as core_module
 from .._core.module import Module
 from .._core.plan import Failure, Outcome, describe, diff
+from .._shares import check as shares_check
 from .._systemd import machined
 from . import act, limits
 from . import record as machines_record
@@ -51,6 +52,9 @@ def converge(
         if limited:
             limits.check(snapshot, every, steps)
         outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
+    for one in wanted:
+        for warning in shares_check.warnings(one.name, one.shares, snapshot.host):
+            module.warn(warning)
     told = machines_result.tell(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
         "changed": bool(outcome.done),
