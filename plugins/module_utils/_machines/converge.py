@@ -52,8 +52,8 @@ def converge(
         if limited:
             limits.check(snapshot, every, steps)
         outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
-    for one in wanted:
-        for warning in shares_check.warnings(one.name, one.shares, snapshot.host):
+    for machine in wanted:
+        for warning in shares_check.warnings(machine.name, machine.shares, snapshot.host):
             module.warn(warning)
     told = machines_result.tell(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
