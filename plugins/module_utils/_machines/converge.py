@@ -53,8 +53,8 @@ def converge(
             limits.check(snapshot, every, steps)
         outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
     for machine in wanted:
-        for warning in shares_check.warnings(machine.name, machine.shares, snapshot.host):
-            module.warn(warning)
+        for surprise in shares_check.warnings(machine.name, machine.shares, snapshot.host):
+            module.warn(surprise)
     told = machines_result.tell(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
         "changed": bool(outcome.done),
