@@ -22,6 +22,7 @@ from .._core.plan import Failure, Step, Verbs
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE
 from . import clones, keepers, provenance, seen, staging, transfer
+from .identity import identity_of
 from .keepers import call
 from .model import Pieces, Provenance, Source
 
@@ -47,7 +48,7 @@ def clone(
     if not os.path.lexists(source):
         source = machined.image_path(parent, "raw")
     record = Provenance(
-        kind="clone", source=parent, imported=time.time(), parent=provenance.identity_of(source)
+        kind="clone", source=parent, imported=time.time(), parent=identity_of(source)
     )
     parents = [locks.image(parent)]
     with locks.held([locks.image(name)], f"what clones image {name}", beside=parents) as hold:
@@ -57,10 +58,10 @@ def clone(
             with clones.made(parent, name, hold.descriptors, sweep_first=cut_off) as made:
                 record = dataclasses.replace(
                     record,
-                    identity=provenance.identity_of(made),
+                    identity=identity_of(made),
                     owed={"read_only": True} if read_only else {},
                 )
-                if provenance.identity_of(source) != record.parent:
+                if identity_of(source) != record.parent:
                     raise Failure(
                         f"image {name}: {parent} was replaced while it was cloned; nothing was "
                         "made of it. Run this again to clone the new one"
@@ -97,7 +98,7 @@ def _path_of(key: str) -> str:
 
 def refuse_another(key: str, identity: str, path: str) -> None:
     """What has taken the place of an image since it was seen is not for us to remove."""
-    if not identity or provenance.identity_of(path) != identity:
+    if not identity or identity_of(path) != identity:
         raise Failure(
             f"image {key}: it is not the one that was there when this run began"
             f" ({identity or 'which could not be looked at'}); nothing of it was removed. Run this"
@@ -186,7 +187,7 @@ def _settle(key: str, begun: t.Optional[Provenance]) -> None:
 
 def _is_replaced(begun: Provenance, path: str) -> bool:
     """Whether an image is the one that was to be replaced, and not somebody else's."""
-    return bool(begun.replaces) and begun.replaces == provenance.identity_of(path)
+    return bool(begun.replaces) and begun.replaces == identity_of(path)
 
 
 def _finish(key: str, record: Provenance) -> None:
@@ -232,7 +233,7 @@ def make(
             last_modified=found.last_modified,
             parent=parent,
             digest=found.digest,
-            identity=provenance.identity_of(made),
+            identity=identity_of(made),
             replaces=old.identity if old else "",
             owed=owed or {},
         )
@@ -310,7 +311,7 @@ def _as_source(key: str) -> tuple[Source, str]:
         file=image.path,
         format="raw" if image.type == "raw" else "directory",
     )
-    return source, provenance.identity_of(image.path)
+    return source, identity_of(image.path)
 
 
 VERBS: Verbs = {

@@ -22,15 +22,10 @@ from .._core import files, masks, trees
 from .._core.plan import Failure
 from .._settings import nspawn_file
 from .._systemd import machined
-from . import keepers, staging
+from . import hidden, keepers, staging
 
 TIMEOUT = 600
 NAME_LOCKS = "/run/systemd/nspawn/locks/name-"
-# machined refuses names that begin with .# as those in the staging places do.
-PREFIX = ".nspawn-machined-new."
-# Without it a raw clone for "a" would be called as a directory for the machine "a.raw".
-ENDING = ".new"
-_LEFT = re.compile(f"{re.escape(PREFIX)}(?P<name>.+){re.escape(ENDING)}(\\.raw)?", re.DOTALL)
 # What machined copies beside the image, where it finds it.
 _BESIDE = (".nspawn", ".roothash")
 
@@ -42,15 +37,17 @@ def made(parent: str, name: str, keep: t.Sequence[int], *, sweep_first: bool) ->
     busctl inherits the locks, O(keep): when the module is killed, the next run waits for
     machined's answer.
     """
-    if sweep_first or is_left(name):
+    if sweep_first or hidden.is_left(name):
         sweep(name)
     try:
-        keepers.call("CloneImage", "ssb", parent, hidden(name), "no", timeout=TIMEOUT, keep=keep)
+        keepers.call(
+            "CloneImage", "ssb", parent, hidden.name_of(name), "no", timeout=TIMEOUT, keep=keep
+        )
         close(parent, name)
-        (path,) = _trees(name)
+        (path,) = hidden.trees(name)
         yield path
     finally:
-        if is_left(name):
+        if hidden.is_left(name):
             sweep(name)
 
 
@@ -60,7 +57,7 @@ def close(parent: str, name: str) -> None:
     machined makes them for everybody to read.
     """
     for directory in _settings_directories():
-        path = f"{directory}/{hidden(name)}.nspawn"
+        path = f"{directory}/{hidden.name_of(name)}.nspawn"
         text = files.read(path)
         if text is not None:
             given = files.mode_of(path) & files.mode_of(f"{directory}/{parent}.nspawn", 0o600)
@@ -76,7 +73,7 @@ def publish(path: str, name: str) -> None:
             raise _appeared(taken)
     # Before the image: a run that is killed in between leaves nothing that could be started.
     brought = [new for old, new in _auxiliaries(name) if _take_along(old, new)]
-    ending = os.path.basename(path)[len(hidden(name)) :]
+    ending = os.path.basename(path)[len(hidden.name_of(name)) :]
     final = os.path.join(os.path.dirname(path), name + ending)
     try:
         staging.rename_new(path, final)
@@ -106,51 +103,26 @@ def _auxiliaries(name: str) -> t.Iterator[tuple[str, str]]:
     """The files beside a clone, as they are called now and once it is published."""
     for directory in _settings_directories():
         for ending in _BESIDE if directory == machined.MACHINES_DIRECTORY else (".nspawn",):
-            yield f"{directory}/{hidden(name)}{ending}", f"{directory}/{name}{ending}"
+            yield f"{directory}/{hidden.name_of(name)}{ending}", f"{directory}/{name}{ending}"
 
 
 def _settings_directories() -> tuple[str, ...]:
     return nspawn_file.DIRECTORY, nspawn_file.RUNTIME_DIRECTORY, machined.MACHINES_DIRECTORY
 
 
-def hidden(name: str) -> str:
-    """What a clone is called until it gets its name."""
-    return f"{PREFIX}{name}{ENDING}"
-
-
 # --- what is left of one that was cut off ---------------------------------------------------
-
-
-def left() -> frozenset[str]:
-    """For which images there is one out of sight, or was one being made."""
-    try:
-        entries = os.listdir(machined.MACHINES_DIRECTORY)
-    except FileNotFoundError:
-        return frozenset()
-    found = (_LEFT.fullmatch(entry) for entry in entries)
-    return frozenset(one["name"] for one in found if one)
-
-
-def is_left(name: str) -> bool:
-    """Whether there is a clone out of sight."""
-    return bool(_trees(name))
-
-
-def _trees(name: str) -> list[str]:
-    path = os.path.join(machined.MACHINES_DIRECTORY, hidden(name))
-    return [one for one in (path, f"{path}.raw") if os.path.lexists(one)]
 
 
 def sweep(name: str) -> None:
     """Remove a clone that nobody will publish, once machined has ended it. Needs its lock."""
     await_end(name)
-    for path in _trees(name):
+    for path in hidden.trees(name):
         trees.remove(path)
     for old, _new in _auxiliaries(name):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(old)
     # A raw image's temporary file: machined was killed.
-    unfinished = re.compile(r"\.#" + re.escape(hidden(name)) + r"\.raw[0-9a-f]{16}")
+    unfinished = re.compile(r"\.#" + re.escape(hidden.name_of(name)) + r"\.raw[0-9a-f]{16}")
     for entry in os.listdir(machined.MACHINES_DIRECTORY):
         if unfinished.fullmatch(entry):
             trees.remove(os.path.join(machined.MACHINES_DIRECTORY, entry))
@@ -159,7 +131,7 @@ def sweep(name: str) -> None:
 def await_end(name: str) -> None:
     """Wait until machined has ended a clone that a killed run had asked for."""
     end = time.monotonic() + TIMEOUT
-    while _is_being_made(hidden(name)):
+    while _is_being_made(hidden.name_of(name)):
         if time.monotonic() > end:
             raise Failure(
                 f"image {name}: machined has been cloning an image for it for {TIMEOUT:g} s. "

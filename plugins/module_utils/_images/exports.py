@@ -24,7 +24,8 @@ import typing as t
 from .._core import files, locks, memory, progress, run, trees
 from .._core.plan import Failure, Plan, Step, Verbs
 from .._systemd import machined
-from . import formats, provenance, sources, transfer
+from . import formats, sources, transfer
+from .identity import identity_of, identity_of_open
 from .patience import Deadline
 
 RECORDS = memory.of("exports")
@@ -141,7 +142,7 @@ class _Subvolume(t.NamedTuple):
 
 def _subvolume(path: str) -> t.Optional[_Subvolume]:
     """What btrfs knows of a subvolume; nothing where there is none."""
-    if not provenance.identity_of(path).startswith("subvolume:"):
+    if not identity_of(path).startswith("subvolume:"):
         return None
     answer = bytearray(_SUBVOL_INFO_SIZE)
     try:
@@ -299,7 +300,7 @@ def _identity_at(path: str) -> t.Optional[str]:
 def _identity_of(file: int) -> str:
     """A file that was written to is another one, also under the same number."""
     status = os.fstat(file)
-    return f"{provenance.identity_of_open(file)}:{status.st_size}:{status.st_mtime_ns}"
+    return f"{identity_of_open(file)}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def _pack(

@@ -23,7 +23,8 @@ from .._settings import nspawn_file
 from .._systemd import bus, machined
 from .._systemd.image_classes import MACHINE, PORTABLE, ImageClass
 from .._systemd.machined import Image
-from . import provenance, staging, transfer
+from . import staging, transfer
+from .identity import identity_of
 
 REMOVE_TIMEOUT = 600
 # Hidden from machinectl list-images. A directory takes long to remove, and half of one must not
@@ -168,7 +169,7 @@ def limit_of(name: str) -> t.Optional[int]:
 
 
 def _is_subvolume(path: str) -> bool:
-    return provenance.identity_of(path).startswith("subvolume:")
+    return identity_of(path).startswith("subvolume:")
 
 
 # --- directories ----------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from .._core import locks, run
 from .._core.plan import Failure
 from .._systemd import image_classes, machined
 from .._systemd.image_classes import MACHINE, ImageClass
-from . import addresses, clones, keepers, provenance
+from . import addresses, hidden, keepers, provenance
 from . import sources as images_sources
+from .identity import identity_of, is_btrfs
 from .model import Pieces, Provenance, Snapshot, Source
 from .patience import Deadline, Patience
 from .wanted import Wanted
@@ -58,7 +59,7 @@ def snapshot(images: t.Sequence[Wanted]) -> Snapshot:
         problems=problems,
         used_by=used,
         limits=_limits(images, there, owed),
-        btrfs=provenance.is_btrfs(machined.MACHINES_DIRECTORY),
+        btrfs=is_btrfs(machined.MACHINES_DIRECTORY),
         zstd=run.find("zstd") is not None,
         pieces={
             image.rename_from: pieces_of(image.rename_from) for image in images if image.rename_from
@@ -90,7 +91,7 @@ def find(key: str) -> t.Optional[machined.Image]:
 
 def identities_of(there: Keys) -> dict[str, str]:
     """What stays the same of these images under any name."""
-    return {key: provenance.identity_of(image.path) for key, image in there.items()}
+    return {key: identity_of(image.path) for key, image in there.items()}
 
 
 def records_of(kind: ImageClass, identities: t.Mapping[str, str]) -> dict[str, Provenance]:
@@ -181,17 +182,17 @@ def _leftovers(kind: ImageClass, there: Keys) -> frozenset[str]:
         entries = os.listdir(kind.root)
     except FileNotFoundError:
         entries = []
-    hidden = {
+    cut_off = {
         kind.key(entry[len(prefix) :])
         for prefix in keepers.of(kind).unfinished
         for entry in entries
         if entry.startswith(prefix)
     }
     if kind is MACHINE:
-        hidden |= clones.left()
+        cut_off |= hidden.left()
     finished = provenance.names(kind)
     said = {key for key in finished if not finished[key] or key not in there}
-    return frozenset(key for key in hidden | said if locks.is_free(locks.image(key)))
+    return frozenset(key for key in cut_off | said if locks.is_free(locks.image(key)))
 
 
 def _look_at_sources(

@@ -21,7 +21,7 @@ import typing as t
 from .._core import files, locks, trees
 from .._core.plan import Failure
 from .._systemd import image_classes
-from . import provenance
+from .identity import identity_of
 
 PREFIX = ".#nspawn-machined."
 
@@ -129,7 +129,7 @@ def _exchange(made: str, old: Old, aside: str) -> None:
 
 
 def _is(old: Old, path: str) -> bool:
-    return bool(old.identity) and provenance.identity_of(path) == old.identity
+    return bool(old.identity) and identity_of(path) == old.identity
 
 
 def _refuse_another(old: Old, path: str) -> None:

@@ -15,10 +15,10 @@ import typing as t
 from .._core import locks
 from .._core import module as core_module
 from .._core.module import Module
-from .._core.plan import Failure, Outcome, describe, diff
+from .._core.plan import Failure, Outcome, Plan, describe, diff
 from .._shares import check as shares_check
 from .._systemd import machined
-from . import act, limits
+from . import limits
 from . import record as machines_record
 from . import result as machines_result
 from . import seen as machines_seen
@@ -51,7 +51,7 @@ def converge(
         steps = plan(snapshot, every, rolling=rolling)
         if limited:
             limits.check(snapshot, every, steps)
-        outcome = Outcome(done=list(steps)) if module.check_mode else act.apply(steps)
+        outcome = _carried_out(steps, module.check_mode)
     for machine in wanted:
         for surprise in shares_check.warnings(machine.name, machine.shares, snapshot.host):
             module.warn(surprise)
@@ -71,3 +71,12 @@ def converge(
     if outcome.failed:
         raise Failure(machines_result.summary(told), **result)
     return result
+
+
+def _carried_out(steps: Plan, checking: bool) -> Outcome:
+    """Most runs have nothing to do; those need not compile what does it."""
+    if checking or not steps:
+        return Outcome(done=list(steps))
+    from . import act
+
+    return act.apply(steps)

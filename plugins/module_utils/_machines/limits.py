@@ -18,7 +18,6 @@ import struct
 import sys
 import typing as t
 
-from .._core import walk
 from .._core.plan import Failure, Plan
 from .._systemd import machined
 from .files import Files, zone_in
@@ -36,8 +35,6 @@ COPIED_SPARE = 64 * 1024 * 1024
 # What systemd's own network file gives the bridge of a zone.
 ZONE_PREFIX = 24
 LINKS = "/sys/class/net"
-# It is only counted, and nothing of it is kept.
-ANY_SIZE = walk.Limits(sys.maxsize, sys.maxsize)
 # From linux/sockios.h.
 _SIOCGIFNETMASK = 0x891B
 
@@ -166,11 +163,15 @@ def _size_of(image: machined.Image) -> int:
 
 def _size_of_tree(path: str) -> int:
     """What a tree takes, as far as it can be read: machines that run in it change it meanwhile."""
+    from .._core import walk
+
+    # It is only counted, and nothing of it is kept.
+    any_size = walk.Limits(sys.maxsize, sys.maxsize)
     size = 0
     top = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError, Failure):
-            for entry in walk.Walk(top, path, limits=ANY_SIZE):
+            for entry in walk.Walk(top, path, limits=any_size):
                 if entry.kind is not walk.Kind.END:
                     size += os.fstat(entry.descriptor).st_blocks * 512
     finally:

@@ -16,7 +16,6 @@ from signal import SIGKILL
 from .._core.plan import Outcome, Step, describe
 from .._systemd import machined
 from .._systemd import units as systemd_units
-from . import start
 from .seen import Snapshot
 from .wanted import Wanted
 
@@ -143,6 +142,8 @@ def _degraded(done: t.Mapping[str, t.Sequence[Step]]) -> dict[str, list[str]]:
     ]
     if not fresh:
         return {}
+    from . import start
+
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         return dict(zip(fresh, pool.map(start.failed_units, fresh)))
 

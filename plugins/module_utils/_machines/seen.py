@@ -15,7 +15,8 @@ import typing as t
 from .._access import seen as access_seen
 from .._access import wanted as access_wanted
 from .._core import files as core_files
-from .._images import clones, provenance
+from .._images import hidden
+from .._images.identity import identity_of
 from .._settings import nspawn_file
 from .._shares import seen as shares_seen
 from .._systemd import machined, unit_files
@@ -35,7 +36,7 @@ class Seen:
     leftover: bool = False
     """There is a clone that was to become its image when a run was cut off."""
     identity: str = ""
-    """What stays the same of its image under any name (see C(_images.provenance))."""
+    """What stays the same of its image under any name (see C(_images.identity))."""
     settings: t.Optional[str] = None
     """The text of its file in /etc."""
     settings_elsewhere: bool = False
@@ -109,7 +110,7 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
     """The host as it is, as far as these machines are concerned, and those named O(also)."""
     names = list(dict.fromkeys([*(one.name for one in wanted), *also]))
     images = machined.images()
-    leftovers = clones.left()
+    leftovers = hidden.left()
     units = systemd_units.snapshot([machined.unit_of(name) for name in names])
     strangers = _strangers(units)
     rights = access_seen.granted()
@@ -159,7 +160,7 @@ def _seen(
     drop_in = unit_files.drop_in_path(unit)
     seen = Seen(
         image=image.type if image else None,
-        identity=provenance.identity_of(image.path) if image else "",
+        identity=identity_of(image.path) if image else "",
         settings=core_files.read(nspawn_file.path_of(name)),
         settings_elsewhere=bool(file and file.path != nspawn_file.path_of(name)),
         unit=core_files.read(drop_in),

@@ -12,8 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.plan import Step
-from .._shares import act as shares_act
-from .._shares.wanted import Share
+from .._shares.wanted import DEFAULT_MODE, Share
 from .draft import Draft
 from .record import Record
 
@@ -22,7 +21,7 @@ def make(draft: Draft) -> None:
     """Before the machine is there: without them it would not start."""
     host = draft.host
     for share in _missing(draft):
-        mode = shares_act.DEFAULT_MODE if share.mode is None else share.mode
+        mode = DEFAULT_MODE if share.mode is None else share.mode
         uid = host.users[share.owner] if share.owner else 0
         gid = host.groups[share.group] if share.group else 0
         draft.step(

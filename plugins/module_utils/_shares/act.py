@@ -15,8 +15,7 @@ from .._core import descriptors, files
 from .._core.plan import Failure
 from .._core.printable import printable
 from .._settings import nspawn_file
-
-DEFAULT_MODE = 0o755
+from .wanted import DEFAULT_MODE
 
 
 def make(path: str, *, uid: int = 0, gid: int = 0, mode: int = DEFAULT_MODE) -> None:

@@ -22,6 +22,8 @@ MAPPINGS = ("none", "idmap", "rootidmap", "owneridmap")
 SINCE: t.Mapping[str, int] = {"owneridmap": 256}
 """The version of systemd that brought a mapping; the others are older than what is supported."""
 ENGINE_SOCKET = "/run/docker.sock"
+DEFAULT_MODE = 0o755
+"""Of a directory that is made for a machine."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._images import clones
+from ansible_collections.nspawn.machined.plugins.module_utils._images import clones, hidden
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd import (
     image_classes,
@@ -131,10 +131,10 @@ def test_all_that_is_left_of_a_cut_off_clone_goes_and_nothing_else(host: Path) -
         (host / other).write_text("theirs")
     cloned(host)
     (host / "images" / f".#{HIDDEN}.raw0123456789abcdef").write_text("")
-    assert clones.is_left("web")
+    assert hidden.is_left("web")
     clones.sweep("web")
     assert all_in(host) == others
-    assert not clones.is_left("web")
+    assert not hidden.is_left("web")
 
 
 @pytest.mark.parametrize("ending", ["", ".raw"])
@@ -142,12 +142,12 @@ def test_all_that_is_left_of_a_cut_off_clone_goes_and_nothing_else(host: Path) -
 def test_no_name_is_taken_for_another_one_that_begins_or_ends_like_it(
     name: str, ending: str, host: Path
 ) -> None:
-    (host / "images" / f"{clones.hidden(name)}{ending}").touch()
-    assert clones.left() == {name}
+    (host / "images" / f"{hidden.name_of(name)}{ending}").touch()
+    assert hidden.left() == {name}
     for other in {"a", "a.raw", "a.new", "a.new.raw", "a-b", "a.b"} - {name}:
-        assert not clones.is_left(other)
+        assert not hidden.is_left(other)
         clones.sweep(other)
-    assert clones.left() == {name}
+    assert hidden.left() == {name}
 
 
 def test_a_directory_whose_name_ends_as_a_raw_image_is_another_machine(host: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import trees
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._images import provenance, staging
+from ansible_collections.nspawn.machined.plugins.module_utils._images import staging
+from ansible_collections.nspawn.machined.plugins.module_utils._images.identity import identity_of
 
 
 def image(path: Path, what: str) -> Path:
@@ -27,7 +28,7 @@ def stage(root: Path) -> staging.Stage:
 def test_what_a_new_image_replaces_lies_where_it_goes_with_the_stage(tmp_path: Path) -> None:
     place, old = stage(tmp_path), image(tmp_path / "web", "old")
     made = image(Path(place.directory) / "made", "new")
-    seen = staging.Old(str(old), provenance.identity_of(str(old)))
+    seen = staging.Old(str(old), identity_of(str(old)))
     assert staging.publish(str(made), place, seen) == str(old)
     assert (old / "what").read_text() == "new"
     assert (made / "what").read_text() == "old"
@@ -50,7 +51,7 @@ def test_an_image_that_takes_its_place_in_the_last_moment_is_given_back(
 ) -> None:
     place, old = stage(tmp_path), image(tmp_path / "web", "old")
     made = image(Path(place.directory) / "made", "new")
-    seen = staging.Old(str(old), provenance.identity_of(str(old)))
+    seen = staging.Old(str(old), identity_of(str(old)))
 
     def quicker(path: str) -> None:
         """Somebody moves it away and makes another one, once we have looked."""
@@ -70,7 +71,7 @@ def test_an_image_of_another_type_is_given_back_likewise(
     place, old = stage(tmp_path), image(tmp_path / "web", "old")
     made = Path(place.directory) / "made.raw"
     made.write_text("new")
-    seen = staging.Old(str(old), provenance.identity_of(str(old)))
+    seen = staging.Old(str(old), identity_of(str(old)))
 
     def quicker(path: str) -> None:
         Path(path).rename(tmp_path / "away")

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a clone is called until it gets its name, and where one is out of sight.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from .._systemd import machined
+
+# machined refuses names that begin with .# as those in the staging places do.
+PREFIX = ".nspawn-machined-new."
+# Without it a raw clone for "a" would be called as a directory for the machine "a.raw".
+ENDING = ".new"
+_LEFT = re.compile(f"{re.escape(PREFIX)}(?P<name>.+){re.escape(ENDING)}(\\.raw)?", re.DOTALL)
+
+
+def name_of(name: str) -> str:
+    """What the clone for an image is called that is out of sight."""
+    return f"{PREFIX}{name}{ENDING}"
+
+
+def left() -> frozenset[str]:
+    """For which images there is one out of sight, or was one being made."""
+    try:
+        entries = os.listdir(machined.MACHINES_DIRECTORY)
+    except FileNotFoundError:
+        return frozenset()
+    found = (_LEFT.fullmatch(entry) for entry in entries)
+    return frozenset(one["name"] for one in found if one)
+
+
+def is_left(name: str) -> bool:
+    """Whether there is a clone out of sight."""
+    return bool(trees(name))
+
+
+def trees(name: str) -> list[str]:
+    """Where it lies: a directory, a raw image, or nowhere."""
+    path = os.path.join(machined.MACHINES_DIRECTORY, name_of(name))
+    return [one for one in (path, f"{path}.raw") if os.path.lexists(one)]
