@@ -448,8 +448,11 @@ options:
         empty zone stands for the host's default zone.
       - An interface that NetworkManager manages is put into a zone by its connection, and by
         nothing else.
-      - Connections get their zones before zones and policies are changed. With O(record) those
-        that a later call does not name any more get back the zones that they had.
+      - A zone must be there or be given in the same call. What a connection is given is in force
+        at once, also where it is up. A warning tells of an interface that a zone claims by its name
+        and a connection puts into another one.
+      - With O(record) those that a later call does not name any more get back the zones that they
+        had.
     type: dict
     default: {}
   exclusive:

@@ -16,15 +16,19 @@ import difflib
 import json
 import os
 import re
+import time
 import typing as t
 
 from .._core import files, memory
+from .._core.lines import lines_of
 from .._core.plan import Failure, Plan, Step, Verbs, identities
-from .._core.run import find, run
+from .._core.run import CommandFailed, find, run
 from . import record as firewalld_record
-from .model import is_name
+from .daemon import FIREWALLD, ZONES, ask
+from .model import Key, Settings, freeze, is_name, items_of
 
 DIRECTORY = memory.of("connections")
+PATIENCE = 20.0
 
 Zones = t.Mapping[str, str]
 """Zones by the names of connections. An empty one stands for the host's default zone."""
@@ -56,10 +60,14 @@ def wanted(params: t.Mapping[str, t.Any]) -> Zones:
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """A connection of those that are wanted or were changed before."""
+    """A connection of those that are wanted or were changed before, or that has a link we claim."""
 
     uuid: str
     zone: str
+    links: tuple[str, ...] = ()
+    """The interfaces that it is for, or that it has right now."""
+    up: tuple[str, ...] = ()
+    """The interfaces that it has right now."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,30 +77,39 @@ class Seen:
     connections: t.Mapping[str, Connection] = dataclasses.field(default_factory=dict)
     before: Zones = dataclasses.field(default_factory=dict)
     recording: t.Optional[str] = None
+    others: t.Mapping[str, Connection] = dataclasses.field(default_factory=dict)
+    """More connections that are up, on interfaces which zones shall have by their names."""
 
 
-def snapshot(zones: Zones, recording: t.Optional[str]) -> Seen:
+def snapshot(
+    zones: Zones, recording: t.Optional[str], claimed: t.Collection[str] = frozenset()
+) -> Seen:
+    """O(claimed): interfaces that zones shall have."""
     before = _read(recording) if recording else {}
     names = {*zones, *before}
-    if not names:
+    if not names and not claimed:
         return Seen(recording=recording)
-    there = _there()
+    there = _listing("UUID,NAME")
     _refuse_unknown(zones, there)
     # One that is gone has no zone to be given back.
-    connections = {
-        name: Connection(there[name][0], _zone_of(there[name][0])) for name in names & set(there)
+    connections = {name: _connection(there[name][0]) for name in names & set(there)}
+    known = {one.uuid for one in connections.values()}
+    active = _listing("UUID,DEVICE", "--active") if claimed and there else {}
+    others = {
+        name: _connection(uuid)
+        for name, uuids in there.items()
+        for uuid in uuids
+        if uuid not in known and any(uuid in active.get(link, ()) for link in claimed)
     }
-    return Seen(connections, before, recording)
+    return Seen(connections, before, recording, others)
 
 
-def _there() -> dict[str, list[str]]:
-    """The UUIDs of all connections by their names."""
+def _listing(fields: str, *which: str) -> dict[str, list[str]]:
+    """The UUIDs of all connections by their names, or by what else is asked for."""
     if find("nmcli") is None:
         return {}
-    said = run(
-        ["nmcli", "--terse", "--escape", "no", "--fields", "UUID,NAME", "connection", "show"]
-    )
-    return listed(said.stdout)
+    argv = ["nmcli", "--terse", "--escape", "no", "--fields", fields, "connection", "show", *which]
+    return listed(run(argv).stdout)
 
 
 def listed(text: str) -> dict[str, list[str]]:
@@ -117,9 +134,60 @@ def _refuse_unknown(zones: Zones, there: t.Mapping[str, t.Sequence[str]]) -> Non
             )
 
 
-def _zone_of(uuid: str) -> str:
-    said = run(["nmcli", "--get-values", "connection.zone", "connection", "show", "uuid", uuid])
-    return said.stdout.strip()
+def _connection(uuid: str) -> Connection:
+    asked = "connection.zone,connection.interface-name,GENERAL.DEVICES"
+    argv = ["nmcli", "--terse", "--escape", "no", "--fields", asked]
+    said = run([*argv, "connection", "show", "uuid", uuid]).stdout
+    found = dict(line.partition(":")[::2] for line in lines_of(said))
+    up = tuple(filter(None, found.get("GENERAL.DEVICES", "").split(",")))
+    links = filter(None, (found.get("connection.interface-name"), *up))
+    return Connection(uuid, found.get("connection.zone", ""), tuple(dict.fromkeys(links)), up)
+
+
+# --- check ----------------------------------------------------------------------------------
+
+
+def check(zones: Zones, there: t.Collection[str]) -> None:
+    """Refuse zones that there are none of: NetworkManager takes any word for one.
+
+    O(there): the zones that there will be.
+    """
+    for name, zone in zones.items():
+        if zone and zone not in there:
+            if not there:
+                raise Failure(
+                    f"connections: {name}: firewalld is not installed on this host, so there is no"
+                    f" zone {zone}"
+                )
+            near = difflib.get_close_matches(zone, there, n=1)
+            raise Failure(
+                f"connections: {name}: there is no zone {zone} on this host"
+                + (f" (did you mean {near[0]}?)" if near else "")
+                + "; declare it (zones), or name one of: "
+                + ", ".join(sorted(there))
+            )
+
+
+def contested(
+    seen: Seen, zones: Zones, bound: t.Mapping[str, t.Collection[str]], default: str
+) -> t.Iterator[str]:
+    """Interfaces that a connection puts into another zone than the one that has them by name.
+
+    O(bound): the interfaces of zones, as they will be; O(default): the host's default zone.
+    """
+    every = {**seen.others, **seen.connections}
+    goals = {**{name: one.zone for name, one in every.items()}, **zones}
+    for name, one in sorted(every.items()):
+        goal = goals[name] or default
+        for zone, links in sorted(bound.items()):
+            for link in one.links:
+                if zone != goal and link in links:
+                    yield (
+                        f"{link} is in two zones: in {goal} by NetworkManager's connection {name}"
+                        f" and in {zone} by its name, and whoever comes last has it. Say the same"
+                        f" in both (connections: {{{name}: {zone}}}), or take {link} out of"
+                        f" {zone} (remove: interfaces)"
+                    )
 
 
 # --- plan -----------------------------------------------------------------------------------
@@ -138,12 +206,55 @@ def plan(seen: Seen, zones: Zones) -> Plan:
     needs = identities(*steps)
     for name in sorted(goals):
         if goals[name] != now[name]:
-            arguments = {"uuid": seen.connections[name].uuid, "zone": goals[name]}
+            one = seen.connections[name]
+            arguments = {"uuid": one.uuid, "zone": goals[name], "links": one.up}
             states = {"zone": now[name]}, {"zone": goals[name]}
             steps.append(Step("assign", f"connection {name}", arguments, *states, needs))
     if seen.recording and last != first:
         steps.append(_record("forget", seen.recording, last, identities(*steps)))
     return tuple(steps)
+
+
+def moved(
+    plan_: Plan, live: t.Mapping[Key, Settings], there: t.Collection[str]
+) -> dict[Key, Settings]:
+    """The running firewall as zones find it: without the links that connections take along."""
+    gone = {
+        link
+        for step in plan_
+        if step.verb == "assign" and step.arguments["zone"] in ("", *there)
+        for link in step.arguments["links"]
+    }
+
+    def remaining(settings: Settings) -> Settings:
+        links = tuple(link for link in items_of(settings, "interfaces") if link not in gone)
+        return freeze({**settings, "interfaces": links})
+
+    return {
+        key: remaining(settings) if "interfaces" in settings else settings
+        for key, settings in live.items()
+    }
+
+
+def around(plan_: Plan, other: Plan, there: t.Collection[str]) -> Plan:
+    """This plan and that of zones: before those that go, and after those that are made.
+
+    O(there): the zones that there are already.
+    """
+    late = [
+        step
+        for step in plan_
+        if step.verb == "forget"
+        or (step.verb == "assign" and step.arguments["zone"] not in ("", *there))
+    ]
+    early = tuple(step for step in plan_ if step not in late)
+    zones = _after(early, other)
+    return (*early, *zones, *_after(zones, late))
+
+
+def _after(first: t.Iterable[Step], then: t.Iterable[Step]) -> Plan:
+    needs = identities(*first)
+    return tuple(dataclasses.replace(step, needs=step.needs | needs) for step in then)
 
 
 def _record(verb: str, recording: str, zones: Zones, needs: frozenset[str] = frozenset()) -> Step:
@@ -184,6 +295,25 @@ def _write(step: Step) -> None:
 def _assign(step: Step) -> None:
     uuid, zone = step.arguments["uuid"], step.arguments["zone"]
     run(["nmcli", "connection", "modify", "uuid", uuid, "connection.zone", zone])
+    _await(step.arguments["links"], zone)
+
+
+def _await(links: t.Iterable[str], zone: str) -> None:
+    """Wait until what is up is there: NetworkManager tells firewalld when it has a moment."""
+    try:
+        goal = zone or ask(FIREWALLD, "getDefaultZone")
+        end = time.monotonic() + PATIENCE
+        for link in links:
+            while ask(ZONES, "getZoneOfInterface", "s", link) != goal:
+                if time.monotonic() > end:
+                    raise Failure(
+                        f"NetworkManager has not put {link} into the zone {goal} within"
+                        f" {PATIENCE:g} s: see journalctl -u NetworkManager -u firewalld"
+                    )
+                time.sleep(0.1)
+    except CommandFailed:
+        # firewalld does not run; it will hear of it from NetworkManager when it does.
+        return
 
 
 VERBS: Verbs = {"remember": _write, "assign": _assign, "forget": _write}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._core import locks
@@ -14,7 +15,16 @@ from . import act, connections
 from . import plan as firewalld_plan
 from . import seen as firewalld_seen
 from . import wanted as firewalld_wanted
-from .model import POLICY, PORT_PROTOCOLS, TARGETS, ZONE, Property, dotted, properties_of
+from .model import (
+    POLICY,
+    PORT_PROTOCOLS,
+    TARGETS,
+    ZONE,
+    Property,
+    dotted,
+    items_of,
+    properties_of,
+)
 
 Module = core_module.Module
 
@@ -76,12 +86,21 @@ def converge(module: Module) -> t.NoReturn:
 
 def _converged(module: Module) -> dict[str, t.Any]:
     wanted = firewalld_wanted.wanted(module.params)
-    wanted_zones = connections.wanted(module.params)
+    zones = connections.wanted(module.params)
+    links = [link for one in wanted if one.present for link in items_of(one.settings, "interfaces")]
+    there = connections.snapshot(zones, module.params["record"], links)
+    assignments = connections.plan(there, zones)
     seen = firewalld_seen.snapshot(wanted, module.params["record"])
-    of_connections = connections.plan(
-        connections.snapshot(wanted_zones, module.params["record"]), wanted_zones
-    )
-    plan = firewalld_plan.plan(seen, wanted, bind_uplinks=module.params["bind_uplinks"])
+    now = {key.name for key in seen.entries if key.kind == ZONE}
+    seen = dataclasses.replace(seen, live=connections.moved(assignments, seen.live, now))
+    binding = {"bind_uplinks": module.params["bind_uplinks"]}
+    plan = firewalld_plan.plan(seen, wanted, **binding)
+    after = firewalld_plan.zones_after(seen, wanted, **binding)
+    connections.check(zones, after)
+    bound = {name: items_of(settings, "interfaces") for name, settings in after.items()}
+    for surprise in connections.contested(there, zones, bound, seen.default_zone):
+        module.warn(surprise)
+    plan = connections.around(assignments, plan, now)
     if plan and not seen.running:
         module.warn("firewalld is not running: only its permanent configuration is converged")
 
@@ -98,7 +117,7 @@ def _converged(module: Module) -> dict[str, t.Any]:
     # One at a time: firewalld works on one call after the other anyway.
     return core_module.converge(
         module,
-        (*of_connections, *plan),
+        plan,
         {**act.verbs(seen), **connections.VERBS},
         workers=1,
         facts=facts,

@@ -65,6 +65,18 @@ def plan(seen: Snapshot, wanted: t.Sequence[Wanted], *, bind_uplinks: bool = Fal
     return ordered(_recorded(seen, record, changes))
 
 
+def zones_after(
+    seen: Snapshot, wanted: t.Sequence[Wanted], *, bind_uplinks: bool = False
+) -> dict[str, Settings]:
+    """The zones of the permanent configuration as they will be, by their names."""
+    named = check_wanted(seen, [_resolved(seen, one) for one in wanted])
+    if bind_uplinks:
+        named = _with_uplinks(seen, named)
+    have = {key: entry.settings for key, entry in seen.entries.items()}
+    goals = {**have, **_goals(seen, named, have)}
+    return {key.name: goal for key, goal in goals.items() if key.kind == ZONE and goal is not None}
+
+
 def results(seen: Snapshot, wanted: t.Sequence[Wanted]) -> list[tuple[Key, bool]]:
     """Which zones and policies a call is about, by their real names."""
     resolved = [_resolved(seen, one) for one in wanted]

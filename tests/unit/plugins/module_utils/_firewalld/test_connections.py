@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, describe
+from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import (
+    Failure,
+    Step,
+    describe,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.connections import (
     Connection,
     Seen,
     Zones,
+    around,
+    check,
+    contested,
     listed,
     plan,
     wanted,
@@ -73,6 +80,61 @@ def test_a_second_run_has_nothing_to_do_and_nothing_wanted_gives_all_back(
     carry_out({})
     assert state["now"] == {**now, **before}
     assert state["before"] == {}
+
+
+@pytest.mark.parametrize(
+    ("zones", "there", "message"),
+    [
+        ({"vpn": "wrok"}, {"work", "home"}, r"vpn: there is no zone wrok .*did you mean work\?"),
+        ({"vpn": "x"}, {"home"}, "declare it .* or name one of: home"),
+        ({"vpn": "x"}, set(), "firewalld is not installed on this host"),
+    ],
+)
+def test_a_zone_that_will_not_be_there_is_refused(
+    zones: Zones, there: set[str], message: str
+) -> None:
+    with pytest.raises(Failure, match=message):
+        check(zones, there)
+
+
+def test_the_default_zone_and_one_that_will_be_there_are_taken() -> None:
+    check({"vpn": "work", "lan": ""}, {"work"})
+
+
+@pytest.mark.parametrize(
+    ("goal", "bound", "told"),
+    [
+        ("work", {"work": ["tun0"]}, []),
+        ("work", {"home": ["tun0"]}, ["tun0 is in two zones: in work"]),
+        ("", {"public": ["tun0"]}, []),
+        ("", {"home": ["tun0"]}, ["tun0 is in two zones: in public"]),
+        ("work", {"home": ["tun1", "tun+"]}, []),
+    ],
+)
+def test_a_link_that_a_zone_claims_differently_is_told(
+    goal: str, bound: dict[str, list[str]], told: list[str]
+) -> None:
+    one = Connection(UUID, "", ("tun0",))
+    found = list(contested(Seen({"vpn": one}), {"vpn": goal}, bound, "public"))
+    assert [line.partition(" by ")[0] for line in found] == told
+    others = Seen(others={"vpn": Connection(UUID, goal, ("tun0",))})
+    found = list(contested(others, {}, bound, "public"))
+    assert [line.partition(" by ")[0] for line in found] == told
+
+
+def test_zones_are_made_before_connections_are_put_into_them_and_go_after() -> None:
+    now = seen({"a": "gone", "b": "", "c": ""}, {"c": "home"})
+    zones = (Step("delete", "zone gone", {}), Step("create", "zone new", {}))
+    steps = around(plan(now, {"a": "home", "b": "new"}), zones, {"gone", "home"})
+    assert describe(steps) == [
+        f"remember {SUBJECT}",
+        "assign connection a",
+        "assign connection c",
+        "delete zone gone",
+        "create zone new",
+        "assign connection b",
+        f"forget {SUBJECT}",
+    ]
 
 
 def test_a_name_of_two_lines_stays_one_name() -> None:
