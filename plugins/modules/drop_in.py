@@ -49,6 +49,12 @@ options:
       - Settings, section by section as C(systemd.network(5)) or C(resolved.conf(5)) spells
         them, each with a value or a list of values.
       - The drop-in is exactly that.
+      - C(DNS) of the sections C(DHCPServer) and C(IPv6SendRA) may be V(auto), which stands for the
+        IPv4 and IPv6 name servers that the host itself uses. Where that is one on a loopback
+        address, such as systemd-resolved's C(127.0.0.53), V(auto) stands for the host
+        (C(_server_address)) if that answers on all its addresses, and else for the servers that
+        the host's resolver asks itself. Addresses that mean the machine itself when a machine
+        asks them are refused.
     type: dict
     default: {}
   state:

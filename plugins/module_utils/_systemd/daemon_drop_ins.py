@@ -11,7 +11,6 @@ C(unit_drop_ins), and whether a daemon runs at all in C(daemons).
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import json
 import os
 import re
@@ -21,14 +20,12 @@ from .._core import files as core_files
 from .._core import locks, marks, masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
-from . import daemons, unit_files, unit_text
+from . import daemons, name_servers, unit_files, unit_text
 
 DIRECTORY = "/etc/systemd"
 
 # Only a name in that directory, and one that fits into the name of a drop-in's directory.
 _NETWORK_FILE = re.compile(r"network/[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,199}\.network")
-
-Settings = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 # --- wanted ---------------------------------------------------------------------------------
@@ -66,8 +63,9 @@ def wanted_of(params: t.Mapping[str, t.Any]) -> Wanted:
     if params["state"] == "absent":
         text = None
     elif params["settings"]:
-        check_name_servers(params["settings"])
-        text = unit_text.render(params["settings"])
+        name_servers.check(params["settings"])
+        settings = name_servers.resolved(params["settings"], name_servers.of_host)
+        text = unit_text.render(settings)
     else:
         raise Failure("settings: a drop-in without settings does nothing; use state=absent")
     unit_files.check_drop_in(params["drop_in"])
@@ -91,22 +89,6 @@ def service_of(files: t.Sequence[str]) -> str:
     if len(services) != 1:
         raise Failure(f"{', '.join(files)}: one call takes files of one daemon only")
     return services.pop()
-
-
-def check_name_servers(settings: Settings) -> None:
-    """networkd ignores what it cannot read, and machines would be left without a name server."""
-    servers = settings.get("DHCPServer", {}).get("DNS", [])
-    for server in servers if isinstance(servers, list) else str(servers).split():
-        if server == "_server_address":
-            continue
-        try:
-            ipaddress.IPv4Address(str(server))
-        except ValueError:
-            raise Failure(
-                f"DHCPServer/DNS: {server} is not an IPv4 address, which is all that DHCP can"
-                " hand out. Right would be one such as 192.0.2.53, or _server_address for the"
-                " host itself"
-            ) from None
 
 
 # --- seen -----------------------------------------------------------------------------------

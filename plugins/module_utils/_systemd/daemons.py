@@ -5,19 +5,39 @@
 """Whether a daemon of systemd's is enabled and runs, and whether that was our doing.
 
 Private to the collection. What was enabled here is remembered before it is: a run that is cut off
-in between can still be undone.
+in between can still be undone. systemd enables and disables more units along with a daemon; those
+are remembered too, and are afterwards as they were.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import typing as t
 
-from .._core import memory
+from .._core import files, memory
 from .._core.plan import Plan, Step, Verbs, identities
 from .._core.run import run
 
 RECORDS = memory.of("daemons")
+
+# What Also= of a daemon's unit names, from systemd 252 to 262.
+ALONG: t.Mapping[str, tuple[str, ...]] = {
+    "systemd-networkd.service": (
+        "systemd-networkd.socket",
+        "systemd-networkd-varlink.socket",
+        "systemd-networkd-varlink-metrics.socket",
+        "systemd-networkd-resolve-hook.socket",
+        "systemd-networkd-persistent-storage.service",
+        "systemd-network-generator.service",
+        "systemd-networkd-wait-online.service",
+    )
+}
+# Where networkd has only machines to care for, a boot would wait in vain for it to be online.
+UNWANTED: t.Mapping[str, str] = {
+    "systemd-networkd.service": "systemd-networkd-wait-online.service",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,15 +49,40 @@ class Seen:
     enabled: bool = False
     ours: bool = False
     """It was us who enabled it."""
+    along: frozenset[str] = frozenset()
+    """Of the units that are enabled along with it, those that are."""
+    before: t.Optional[frozenset[str]] = None
+    """Those that were before we enabled it, when that is known."""
+    settled: bool = True
+    """What we do not want of them has been disabled again. Who enables it later means it."""
 
 
 def snapshot(service: str) -> Seen:
+    text = files.read(_record_of(service))
+    record = _parsed(text or "")
     return Seen(
         service,
         running=_says("is-active", service),
         enabled=_says("is-enabled", service),
-        ours=os.path.exists(_record_of(service)),
+        ours=text is not None,
+        along=frozenset(unit for unit in ALONG.get(service, ()) if _is_enabled(unit)),
+        before=None if record is None else frozenset(record["before"]),
+        settled=record is None or bool(record["settled"]),
     )
+
+
+def _parsed(text: str) -> t.Optional[dict[str, t.Any]]:
+    """What a record says; an older one only that the daemon was enabled here."""
+    try:
+        found = json.loads(text)
+        return {"before": [str(unit) for unit in found["before"]], "settled": found["settled"]}
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _is_enabled(unit: str) -> bool:
+    """Not: static, indirect, masked, or not there."""
+    return run(["systemctl", "is-enabled", "--", unit], check=False).stdout.strip() == "enabled"
 
 
 def _says(question: str, service: str) -> bool:
@@ -60,11 +105,18 @@ def plan(seen: Seen, wanted: bool, *, present: bool) -> Plan:
 
 def _up(seen: Seen) -> Plan:
     steps: list[Step] = []
+    before = seen.along if seen.before is None else seen.before
     if not seen.enabled:
-        if not seen.ours:
-            steps.append(Step("remember", seen.service))
+        if not seen.ours or seen.settled:
+            steps.append(Step("remember", seen.service, {"before": before}))
         states = {"enabled": False}, {"enabled": True}
         steps.append(Step("enable", seen.service, {}, *states, identities(*steps)))
+    if not seen.enabled or not seen.settled:
+        unwanted = UNWANTED.get(seen.service)
+        if unwanted and unwanted not in before:
+            steps.append(Step("disable", unwanted, needs=identities(*steps)))
+        arguments = {"before": before}
+        steps.append(Step("settle", seen.service, arguments, needs=identities(*steps)))
     if not seen.running:
         states = {"running": False}, {"running": True}
         steps.append(Step("start", seen.service, {}, *states, identities(*steps)))
@@ -77,6 +129,8 @@ def _down(seen: Seen) -> Plan:
     steps: list[Step] = []
     if seen.enabled:
         steps.append(Step("disable", seen.service, {}, {"enabled": True}, {"enabled": False}))
+        for unit in sorted(seen.before or ()):
+            steps.append(Step("enable", unit, needs=identities(steps[0])))
     if seen.running:
         states = {"running": True}, {"running": False}
         steps.append(Step("stop", seen.service, {}, *states, identities(*steps)))
@@ -91,7 +145,16 @@ def ends(plan: Plan) -> bool:
 
 
 def _remember(step: Step) -> None:
-    memory.write(_record_of(step.subject), f"{step.subject}\n")
+    _write(step, settled=False)
+
+
+def _settle(step: Step) -> None:
+    _write(step, settled=True)
+
+
+def _write(step: Step, *, settled: bool) -> None:
+    record = {"before": sorted(step.arguments["before"]), "settled": settled}
+    memory.write(_record_of(step.subject), json.dumps(record) + "\n")
 
 
 def _forget(step: Step) -> None:
@@ -108,6 +171,7 @@ def _systemctl(step: Step) -> None:
 
 VERBS: Verbs = {
     "remember": _remember,
+    "settle": _settle,
     "enable": _systemctl,
     "start": start,
     "disable": _systemctl,
