@@ -101,7 +101,60 @@ def check_linted(root: Path) -> t.Iterator[str]:
             yield f"{path.relative_to(root)}: is in none of antsibull-nox.toml's code_files"
 
 
-CHECKS = (check_strings, check_action_groups, check_roles, check_ignores, check_linted)
+def role_variables(root: Path) -> dict[str, t.Any]:
+    """The variables of all roles, and their defaults."""
+    found: dict[str, t.Any] = {}
+    for path in sorted((root / "roles").glob("*/meta/argument_specs.yml")):
+        spec = yaml.safe_load(path.read_text())["argument_specs"]["main"]
+        defaults = yaml.safe_load((path.parents[1] / "defaults" / "main.yml").read_text()) or {}
+        found.update({name: defaults.get(name) for name in spec.get("options", {})})
+    return found
+
+
+class _AnyTag(yaml.SafeLoader):
+    """Reads what Ansible's own tags stand before as text."""
+
+
+_AnyTag.add_multi_constructor("!", lambda _loader, _suffix, node: str(node.value))
+
+
+def mappings_in(value: t.Any) -> t.Iterator[dict[t.Any, t.Any]]:
+    """All mappings in what a file of YAML says, however deep."""
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from mappings_in(item)
+
+
+def check_role_variables(root: Path) -> t.Iterator[str]:
+    """Some test gives each variable of a role another value than its default."""
+    defaults = role_variables(root)
+    entered: set[str] = set()
+    for top in ("extensions/molecule", "tests/integration"):
+        for path in sorted((root / top).rglob("*.yml")):
+            for document in yaml.load_all(path.read_text(), Loader=_AnyTag):
+                for mapping in mappings_in(document):
+                    entered |= {
+                        name
+                        for name, value in mapping.items()
+                        if name in defaults and value != defaults[name]
+                    }
+    for name in sorted(defaults.keys() - entered):
+        yield (
+            f"{name}: no test gives this variable of a role another value than its default; "
+            "tests/integration/targets/role_variables is the place"
+        )
+
+
+CHECKS = (
+    check_strings,
+    check_action_groups,
+    check_roles,
+    check_role_variables,
+    check_ignores,
+    check_linted,
+)
 
 
 def main() -> int:

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .._core import module as core_module
-from . import daemon_drop_ins, machined, unit_drop_ins
+from . import daemon_drop_ins, machined, network_files, unit_drop_ins
 
 Module = core_module.Module
 
@@ -39,6 +40,12 @@ def converge_daemon(module: Module) -> t.NoReturn:
         wanted = daemon_drop_ins.wanted_of(module.params)
         with core_module.holding(module, wanted.things):
             plan = daemon_drop_ins.plan(daemon_drop_ins.snapshot(wanted), wanted)
-            return core_module.converge(module, plan, daemon_drop_ins.VERBS)
+            result = core_module.converge(module, plan, daemon_drop_ins.VERBS)
+        names = [os.path.basename(name) for name in wanted.files if wanted.text is not None]
+        if network_files.LINKS.keys() & set(names):
+            found, links = network_files.there(), network_files.in_force()
+            for surprise in network_files.surprises(names, found, links):
+                module.warn(surprise)
+        return result
 
     core_module.run(module, body)

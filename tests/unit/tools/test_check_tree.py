@@ -81,3 +81,29 @@ def test_a_python_file_that_no_linter_sees_is_found(tree: Path) -> None:
     (tree / "stray.py").touch()
     (finding,) = check_tree.check_linted(tree)
     assert finding.startswith("stray.py:")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("- vars: {box_size: 7}\n", 0),
+        ("- vars: {box_size: 1}\n", 1),
+        ("- debug: {msg: box_size}\n", 1),
+        ("- block: [{vars: {box_size: !unsafe '{{ 1 }}'}}]\n", 0),
+    ],
+)
+def test_a_variable_that_no_test_sets_to_something_else_is_found(
+    tree: Path, text: str, found: int
+) -> None:
+    for where, what in (
+        (
+            "roles/box/meta/argument_specs.yml",
+            "argument_specs: {main: {options: {box_size: {}}}}\n",
+        ),
+        ("roles/box/defaults/main.yml", "box_size: 1\n"),
+        ("tests/integration/targets/box/tasks/main.yml", text),
+    ):
+        (tree / where).parent.mkdir(parents=True)
+        (tree / where).write_text(what)
+    findings = list(check_tree.check_role_variables(tree))
+    assert [finding.partition(":")[0] for finding in findings] == ["box_size"] * found
