@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 nspawn.machined contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the stages of ``make test`` one after the other, and sum up what ran and what did not."""
+"""Run the stages of ``make test``, and sum up what ran and what did not."""
 
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import fnmatch
+import itertools
 import os
 import subprocess
 import sys
@@ -20,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "build" / "reports"
 EXPECTED = ROOT / "tests" / "expected-skips.txt"
 STAGES = ("lint", "sanity", "unit", "testhost", "molecule")
+# These work on one file after the other, on one processor each.
+SIDE_BY_SIDE = frozenset({"lint", "sanity"})
 TAIL = 60
 
 
@@ -73,6 +77,7 @@ def unexpected(results: t.Iterable[Result], skips: t.Sequence[Skip]) -> list[str
 
 def run_stage(stage: str) -> Result:
     """Run ``make STAGE``, show and keep its output."""
+    mark = f"{stage}: " if stage in SIDE_BY_SIDE else ""
     print(f"\n=== {stage}", flush=True)
     REPORTS.mkdir(parents=True, exist_ok=True)
     written = REPORTS / f"{stage}.jsonl"
@@ -90,11 +95,20 @@ def run_stage(stage: str) -> Result:
     )
     with process, (REPORTS / f"{stage}.log").open("w") as log:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            print(mark + line, end="", flush=True)
             log.write(line)
     seconds = time.monotonic() - begin
     outcomes = tuple(outcome for _stage, outcome in load(written))
     return Result(stage, seconds, process.returncode, outcomes)
+
+
+def run_stages(stages: t.Sequence[str]) -> list[Result]:
+    """Run the stages in their order, and side by side those that leave a processor idle."""
+    results: list[Result] = []
+    for beside, group in itertools.groupby(stages, SIDE_BY_SIDE.__contains__):
+        with concurrent.futures.ThreadPoolExecutor(len(STAGES) if beside else 1) as pool:
+            results += pool.map(run_stage, group)
+    return results
 
 
 def judged(result: Result) -> Result:
@@ -115,19 +129,21 @@ def tail(stage: str) -> str:
     return "".join((REPORTS / f"{stage}.log").open(errors="replace").readlines()[-TAIL:])
 
 
-def summary(results: t.Sequence[Result]) -> str:
+def summary(results: t.Sequence[Result], seconds: float) -> str:
     """The table that ends a run."""
     lines = [f"{'stage':10} {'seconds':>8} {'passed':>7} {'failed':>7} {'skipped':>8}"]
     for one in results:
         counts = [one.count(outcome) for outcome in ("passed", "failed", "skipped")]
         lines.append(f"{one.stage:10} {one.seconds:8.0f} {counts[0]:7} {counts[1]:7} {counts[2]:8}")
-    lines.append(f"{'all':10} {sum(one.seconds for one in results):8.0f}")
+    lines.append(f"{'all':10} {seconds:8.0f}")
     return "\n".join(lines)
 
 
 def main(stages: t.Sequence[str]) -> int:
     """Run the stages; 0 if nothing failed and every skip was expected."""
-    results = [judged(run_stage(stage)) for stage in stages or STAGES]
+    begin = time.monotonic()
+    results = [judged(result) for result in run_stages(stages or STAGES)]
+    seconds = time.monotonic() - begin
     strays = unexpected(results, read_skips(EXPECTED.read_text()))
 
     for result in results:
@@ -151,7 +167,7 @@ def main(stages: t.Sequence[str]) -> int:
     if failures or strays:
         print("\n=== failed", *failures, sep="\n")
         print(*(f"{stray} (not in tests/expected-skips.txt)" for stray in strays), sep="\n")
-    print(f"\n=== summary\n{summary(results)}\n")
+    print(f"\n=== summary\n{summary(results, seconds)}\n")
     passed, failed, skipped = (
         sum(result.count(outcome) for result in results)
         for outcome in ("passed", "failed", "skipped")
