@@ -126,8 +126,9 @@ import typing as t
 from ..module_utils._nsswitch import face
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "databases": {"type": "dict", "required": True},
-    "root": {"type": "path", "default": "/"},
+    # Everybody can read both in /etc/nsswitch.conf and in its place.
+    "databases": {"type": "dict", "required": True, "no_log": False},
+    "root": {"type": "path", "default": "/", "no_log": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 

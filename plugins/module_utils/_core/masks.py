@@ -11,11 +11,13 @@ weak secret to whoever tries some.
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
 from . import ini
 from .lines import lines_of
+from .printable import printable
 
 MASK = "********"
 ANOTHER = f"{MASK} (another one)"
@@ -37,6 +39,9 @@ _WHOLE = frozenset(
     " StandardInputData StandardInputText UnitProperties VerityKey".split()
 )
 KEYS = _ASSIGNMENTS | _NAMED | _COMMANDS | _WHOLE
+
+# No way of quoting escapes any of these.
+_UNCHANGED = re.compile(r"[A-Za-z0-9 !#$%()*+,./:;<=>?@^_`{|}~-]*")
 
 _COMMENTED = re.compile(r"(\s*[#;]+\s*)([A-Za-z0-9-]+)\s*=")
 
@@ -196,7 +201,17 @@ def words_of(value: str, key: str = "") -> t.Iterator[str]:
 
 
 def without(words: t.Iterable[str], text: str) -> str:
-    """A sentence without some words."""
-    for word in sorted({one for one in words if len(one) >= LEAST}, key=len, reverse=True):
+    """A sentence without some words, also where it quotes or escapes them."""
+    said = {form for one in words if len(one) >= LEAST for form in _forms_of(one)}
+    for word in sorted(said, key=len, reverse=True):
         text = text.replace(word, MASK)
     return text
+
+
+def _forms_of(word: str) -> t.Iterator[str]:
+    """A word as sentences may have it: as it is, quoted in Python or JSON, made printable."""
+    yield word
+    if not _UNCHANGED.fullmatch(word):
+        yield from (repr(word)[1:-1], json.dumps(word)[1:-1])
+        yield json.dumps(word, ensure_ascii=False)[1:-1]
+        yield from (printable(word), printable(word, lines=True))

@@ -113,7 +113,18 @@ PUBLIC: dict[str, str] = {
         "what it names has this name, on the disk and in units",
     ),
     **dict.fromkeys(
-        ("src", "dest", "path", "directory", "chdir", "creates", "removes", "record", "files"),
+        (
+            "src",
+            "dest",
+            "path",
+            "directory",
+            "chdir",
+            "creates",
+            "removes",
+            "record",
+            "files",
+            "root",
+        ),
         "a path",
     ),
     **dict.fromkeys(
@@ -131,6 +142,7 @@ PUBLIC: dict[str, str] = {
         ),
         "what /etc/passwd tells everybody",
     ),
+    "databases": "what /etc/nsswitch.conf tells everybody",
     **dict.fromkeys(("unit", "drop_in", "patterns", "exclude", "mask"), "names of files and units"),
     **dict.fromkeys(
         (

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import json
+import typing as t
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import masks
+from ansible_collections.nspawn.machined.plugins.module_utils._core.printable import printable
 
 KEYS = [*sorted(masks.KEYS), "X-Mine"]
 
@@ -97,6 +101,27 @@ def test_secrets_are_found_wherever_an_argument_has_them() -> None:
 
 def test_short_words_are_left_in_a_sentence() -> None:
     assert masks.without(["1", "planted"], "1 planted word") == "1 ******** word"
+
+
+@pytest.mark.parametrize(
+    ("secret", "part"),
+    [
+        ("two\nlines", "lines"),
+        ("back\\slash", "slash"),
+        ("it's secret", "secret"),
+        ("bell\a and tab\t", "tab"),
+        ("\x85gr\u00fc\u00dfe", "gr"),
+    ],
+)
+@pytest.mark.parametrize(
+    "said",
+    [str, repr, json.dumps, printable, lambda one: json.dumps(one, ensure_ascii=False)],
+)
+def test_a_word_is_found_however_a_sentence_quotes_it(
+    secret: str, part: str, said: t.Callable[[str], str]
+) -> None:
+    sentence = masks.without([secret], f"{said(secret)} was refused")
+    assert masks.MASK in sentence and part not in sentence
 
 
 @given(st.text(), st.text())
