@@ -10,6 +10,7 @@ C(unit_drop_ins), and whether a daemon runs at all in C(daemons).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -149,14 +150,34 @@ def _changes(seen: Snapshot, wanted: Wanted, path: str) -> t.Iterator[Step]:
 
 
 def _write(step: Step) -> None:
-    marks.leave(step.arguments["service"])
-    core_files.write(step.arguments["path"], step.arguments["text"])
+    with _unread(step.arguments["service"]):
+        core_files.write(step.arguments["path"], step.arguments["text"])
 
 
 def _remove(step: Step) -> None:
-    marks.leave(step.arguments["service"])
-    core_files.remove(step.arguments["path"])
-    core_files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
+    with _unread(step.arguments["service"]):
+        core_files.remove(step.arguments["path"])
+        core_files.remove_empty_directory(os.path.dirname(step.arguments["path"]))
+
+
+@contextlib.contextmanager
+def _unread(service: str) -> t.Iterator[None]:
+    """Note that a file changes, unless the daemon does not run: it reads all when it starts."""
+    marks.leave(service)
+    yield
+    if daemons.rests(service):
+        _read_already(service)
+
+
+def _stop(step: Step) -> None:
+    daemons.stop(step)
+    _read_already(step.subject)
+
+
+def _read_already(service: str) -> None:
+    """Nobody has to be told: whoever starts the daemon has it read all of its files."""
+    with marks.reading(service):
+        pass
 
 
 def _reload(step: Step) -> None:
@@ -197,4 +218,5 @@ VERBS: Verbs = {
     "remove": _remove,
     "reload": _reload,
     "start": _start,
+    "stop": _stop,
 }

@@ -55,6 +55,8 @@ class Seen:
     """Those that were before we enabled it, when that is known."""
     settled: bool = True
     """What we do not want of them has been disabled again. Who enables it later means it."""
+    triggers: tuple[str, ...] = ()
+    """What starts it when somebody comes, as networkd's socket does for each new link."""
 
 
 def snapshot(service: str) -> Seen:
@@ -68,6 +70,7 @@ def snapshot(service: str) -> Seen:
         along=frozenset(unit for unit in ALONG.get(service, ()) if _is_enabled(unit)),
         before=None if record is None else frozenset(record["before"]),
         settled=record is None or bool(record["settled"]),
+        triggers=tuple(unit for unit in _shown("TriggeredBy", service).split() if not rests(unit)),
     )
 
 
@@ -83,6 +86,15 @@ def _parsed(text: str) -> t.Optional[dict[str, t.Any]]:
 def _is_enabled(unit: str) -> bool:
     """Not: static, indirect, masked, or not there."""
     return run(["systemctl", "is-enabled", "--", unit], check=False).stdout.strip() == "enabled"
+
+
+def rests(unit: str) -> bool:
+    """Whether it does not run, and is not about to: one that starts may have read its files."""
+    return _shown("ActiveState", unit) in ("inactive", "failed")
+
+
+def _shown(word: str, unit: str) -> str:
+    return run(["systemctl", "show", f"--property={word}", "--value", "--", unit]).stdout.strip()
 
 
 def _says(question: str, service: str) -> bool:
@@ -131,9 +143,10 @@ def _down(seen: Seen) -> Plan:
         steps.append(Step("disable", seen.service, {}, {"enabled": True}, {"enabled": False}))
         for unit in sorted(seen.before or ()):
             steps.append(Step("enable", unit, needs=identities(steps[0])))
-    if seen.running:
+    if seen.running or seen.triggers:
         states = {"running": True}, {"running": False}
-        steps.append(Step("stop", seen.service, {}, *states, identities(*steps)))
+        arguments = {"triggers": seen.triggers}
+        steps.append(Step("stop", seen.service, arguments, *states, identities(*steps)))
     return (*steps, Step("forget", seen.service, needs=identities(*steps)))
 
 
@@ -165,8 +178,14 @@ def start(step: Step) -> None:
     _systemctl(step)
 
 
-def _systemctl(step: Step) -> None:
-    run(["systemctl", "--no-ask-password", step.verb, "--", step.subject], timeout=120)
+def stop(step: Step) -> None:
+    """Stop it together with what would start it again."""
+    _systemctl(step, *step.arguments["triggers"])
+
+
+def _systemctl(step: Step, *beside: str) -> None:
+    words = ["systemctl", "--no-ask-password", step.verb, "--", *beside, step.subject]
+    run(words, timeout=120)
 
 
 VERBS: Verbs = {
@@ -175,6 +194,6 @@ VERBS: Verbs = {
     "enable": _systemctl,
     "start": start,
     "disable": _systemctl,
-    "stop": _systemctl,
+    "stop": stop,
     "forget": _forget,
 }

@@ -55,6 +55,14 @@ def test_what_was_enabled_here_is_taken_back_and_then_forgotten() -> None:
     ]
 
 
+def test_what_would_start_it_again_is_stopped_with_it() -> None:
+    for running in (True, False):
+        there = Seen(SERVICE, running, ours=True, triggers=("systemd-networkd.socket",))
+        back = plan(there, True, present=False)
+        assert describe(back) == [f"stop {SERVICE}", f"forget {SERVICE}"]
+        assert back[0].arguments["triggers"] == ("systemd-networkd.socket",)
+
+
 def test_nobody_who_does_not_ask_gets_a_daemon_started_or_stopped() -> None:
     for running, enabled, ours, present in itertools.product((False, True), repeat=4):
         there = Seen(SERVICE, running, enabled, ours)
