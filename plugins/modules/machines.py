@@ -94,11 +94,34 @@ options:
         default: started
       users:
         description:
-          - Users of the host who are users of the machine as well, with their home. They are
-            added to C(BindUser=) of the settings.
+          - Users of the host who are users of the machine as well, with their home, which is
+            C(/run/host/home/NAME) inside. They are added to C(BindUser=) of the settings, and glibc
+            of the machine is told to ask systemd for them.
+          - Refused before anything changes is whoever cannot be one, or should not be - root and
+            system users, names that are not there or numbers, whose home is not a folder of its
+            own below O(users_home_roots), who has no private group, and whose name the image has
+            already. Also an image without C(libnss_systemd.so.2), and up to systemd 257 a machine
+            without private users.
         type: list
         elements: str
         default: []
+      users_shell:
+        description:
+          - The shell of its users inside, the path of a program there, or V(host) for the one that
+            each has on the host. When left out, systemd's default, which is C(/bin/bash).
+          - Needs systemd 258 for anything else than that.
+        type: str
+      users_linger:
+        description:
+          - Those of its users who have a service manager of their own inside from the boot on.
+        type: list
+        elements: str
+        default: []
+      users_allow_system:
+        description:
+          - Let system users of the host be users of the machine.
+        type: bool
+        default: false
       binds:
         description:
           - Directories, files and sockets of the host that the machine is shown. They are added to
@@ -282,6 +305,19 @@ options:
         bridge.
     type: bool
     default: true
+  users_home_roots:
+    description:
+      - The folders below which the homes of O(machines[].users) are, links and dots resolved.
+    type: list
+    elements: str
+    default: [/home, /var/home]
+  users_private_group:
+    description:
+      - V(make) says that M(nspawn.machined.users) makes private groups before this, so that check
+        mode does not miss them. This module makes none.
+    type: str
+    choices: [check, make]
+    default: check
   images_expected:
     description:
       - Images that earlier tasks of the same run make. In check mode, where those make nothing,
@@ -427,6 +463,9 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "enabled": {"type": "bool"},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "users_shell": {"type": "str"},
+    "users_linger": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "users_allow_system": {"type": "bool", "default": False},
     "binds": {"type": "list", "elements": "dict", "default": [], "options": BIND},
     "docker_socket": {"type": "dict", "options": SOCKET},
     "owner": {"type": "str", "no_log": False},
@@ -447,6 +486,8 @@ ARGUMENTS = {
     "purge": {"type": "bool", "default": False},
     "check_limits": {"type": "bool", "default": True},
     "images_expected": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "users_home_roots": {"type": "list", "elements": "str", "default": ["/home", "/var/home"]},
+    "users_private_group": {"type": "str", "choices": ["check", "make"], "default": "check"},
     **face.WAITING,
 }
 

@@ -23,6 +23,7 @@ from .._core.plan import Failure, Outcome, Plan, Step
 from .._images import act as images_act
 from .._shares import act as shares_act
 from .._systemd import unit_files
+from .._users import act as users_act
 from . import record as machines_record
 from . import start
 from .start import Batch, Failures
@@ -150,6 +151,10 @@ def _write(step: Step) -> None:
     core_files.write(step.subject, text, mode=mode)
 
 
+def _equip(step: Step) -> None:
+    users_act.equip(step.arguments["root"], step.arguments["equipment"])
+
+
 def _delete(step: Step) -> None:
     if step.arguments["reload"]:
         unit_files.mark_unread()
@@ -209,6 +214,7 @@ VERBS: t.Mapping[str, Batch] = {
     "delete": _each(_delete),
     "write": _each(_write),
     "unmake": _each(_unmake),
+    "equip": _each(_equip),
     "reset": start.reset,
     "forget": _each(_forget),
     "enable": _enable,

@@ -17,6 +17,7 @@ from .._access import private_users
 from .._core.plan import Failure
 from .._shares import check as shares_check
 from .._systemd.machined import unit_of
+from .._users import check as users_check
 from .files import Files
 from .seen import Snapshot
 from .wanted import Wanted
@@ -29,6 +30,7 @@ def check(snapshot: Snapshot, wanted: t.Sequence[Wanted]) -> None:
         _check_one(snapshot, one, leaving)
         _check_owners(snapshot, one)
         _check_shares(snapshot, one)
+        _check_users(snapshot, one)
 
 
 def _check_one(snapshot: Snapshot, one: Wanted, leaving: t.Collection[str]) -> None:
@@ -65,13 +67,29 @@ def _check_owners(snapshot: Snapshot, one: Wanted) -> None:
         return
     access_check.check_people(one.grant, snapshot.people)
     if not one.shared_users:
-        files = Files(snapshot, one)
-        facts = private_users.Facts(
-            settings=files.settings(),
-            command=private_users.command_in(files.unit()),
-            image_uid=private_users.FIRST_PRIVATE,
-        )
-        access_check.check_users(one.name, facts)
+        access_check.check_users(one.name, _facts(snapshot, one))
+
+
+def _facts(snapshot: Snapshot, one: Wanted) -> private_users.Facts:
+    files = Files(snapshot, one)
+    return private_users.Facts(
+        settings=files.settings(),
+        command=private_users.command_in(files.unit()),
+        image_uid=private_users.FIRST_PRIVATE,
+    )
+
+
+def _check_users(snapshot: Snapshot, one: Wanted) -> None:
+    if not one.bound.names:
+        return
+    people, version = snapshot.residents, snapshot.version
+    users_check.check(one.bound, people, snapshot.rules, making=snapshot.rules.make_groups)
+    image = one.name if snapshot.of(one.name).image else one.image or ""
+    tree = snapshot.trees.get(image)
+    if tree is not None:
+        users_check.check_tree(one.bound, tree, image, people, version)
+    users_check.check_shell(one.bound, people, version)
+    users_check.check_private(one.bound, _facts(snapshot, one), version)
 
 
 def _check_shares(snapshot: Snapshot, one: Wanted) -> None:

@@ -18,6 +18,7 @@ from .._core.module import Module
 from .._core.plan import Failure, Outcome, Plan, describe, diff
 from .._shares import check as shares_check
 from .._systemd import machined
+from .._users.wanted import Rules
 from . import limits
 from . import record as machines_record
 from . import result as machines_result
@@ -34,6 +35,7 @@ def converge(
     purge: bool = False,
     limited: bool = True,
     expected: t.Collection[str] = (),
+    rules: t.Optional[Rules] = None,
 ) -> dict[str, t.Any]:
     """Bring the machines into the wanted state, unless in check mode, and tell what became of each.
 
@@ -44,7 +46,11 @@ def converge(
     made = machines_record.names() if purge else []
     names = [*(one.name for one in wanted), *made]
     with core_module.holding(module, map(locks.machine, names)):
-        snapshot = machines_seen.snapshot(wanted, also=made)
+        # In check mode nobody has got a private group by now.
+        given = rules or Rules()
+        making = given.make_groups and module.check_mode
+        rules = dataclasses.replace(given, make_groups=making)
+        snapshot = machines_seen.snapshot(wanted, also=made, rules=rules)
         if module.check_mode:
             snapshot = dataclasses.replace(snapshot, images=snapshot.images.union(expected))
         every = [*wanted, *(purged(snapshot, wanted) if purge else ())]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.plan import State, Step, identities
-from .._systemd.machined import unit_of
+from .._systemd.machined import MACHINES_DIRECTORY, unit_of
+from .._users.seen import Tree
 from .files import Files
 from .seen import Snapshot
 from .wanted import Wanted
@@ -26,6 +27,10 @@ class Draft:
         self.unit = unit_of(wanted.name)
         self.unread = snapshot.unread
         self.host = snapshot.host
+        image = wanted.image if self.files.cloned else wanted.name
+        self.tree: t.Optional[Tree] = snapshot.trees.get(image or "")
+        """What its image has of users, or will have when it is cloned."""
+        self.root = self.seen.path or f"{MACHINES_DIRECTORY}/{wanted.name}"
         self.steps: list[Step] = []
 
     def step(

@@ -27,11 +27,15 @@ WAITING: t.Mapping[str, t.Mapping[str, t.Any]] = {
 
 def converge_declared(module: Module) -> t.NoReturn:
     """The module C(machines): machines as they are declared, from their image on."""
+    from .._users import wanted as users_wanted
     from . import converge, wanted
 
     parameters = module.params
 
     def body() -> dict[str, t.Any]:
+        rules = users_wanted.rules_of(
+            parameters["users_home_roots"], parameters["users_private_group"] == "make"
+        )
         return converge.converge(
             module,
             [wanted.wanted_of(entry, parameters) for entry in parameters["machines"]],
@@ -39,6 +43,7 @@ def converge_declared(module: Module) -> t.NoReturn:
             purge=parameters["purge"],
             limited=parameters["check_limits"],
             expected=parameters["images_expected"],
+            rules=rules,
         )
 
     core_module.run(module, body)

@@ -15,6 +15,7 @@ import typing as t
 from .._access import private_users
 from .._settings import nspawn_file
 from .._shares import wanted as shares_wanted
+from .._users import wanted as users_wanted
 from .seen import Seen, Snapshot
 from .wanted import Wanted
 
@@ -41,21 +42,30 @@ class Files:
         exactly = self.exact_settings()
         if exactly is not None:
             return nspawn_file.merge(text, exactly, exclusive=True, what=path)
+        users = self._users()
         old = self.seen.record.binds if self.seen.record else ()
-        if text is None and (self._adds or not self._counts_elsewhere):
+        if text is None and (users or self.wanted.shares or not self._counts_elsewhere):
             text = nspawn_file.merge(None, nspawn_file.DEFAULTS)
-        if text is None or not (self._adds or old):
-            return text
-        there = nspawn_file.parse(text, path)
-        added = _users(self.wanted.users, None).updated(self._shown_in(there, old))
+        if text is None:
+            return None
+        added = users.updated(self._shown_in(nspawn_file.parse(text, path), old))
         return nspawn_file.merge(text, added, what=path) if added else text
+
+    def _users(self) -> nspawn_file.Settings:
+        """Those who are declared; in place of those whom the file has from here."""
+        users = users_wanted.settings_of(self.wanted.bound)
+        if self.seen.record is None or not self.seen.record.users:
+            return users
+        nobody = nspawn_file.Settings({"Files": {"BindUser": (), "BindUserShell": ()}})
+        return nobody.updated(users)
 
     def exact_settings(self) -> t.Optional[nspawn_file.Settings]:
         """All that the settings shall say; nothing when that was left open."""
         given = self.wanted.settings
         if given is None:
             return None
-        exactly = nspawn_file.with_defaults(given).updated(_users(self.wanted.users, given))
+        users = users_wanted.settings_of(self.wanted.bound, given.values_of("Files", "BindUser"))
+        exactly = nspawn_file.with_defaults(given).updated(users)
         return exactly.updated(self._shown_in(exactly))
 
     @property
@@ -72,10 +82,6 @@ class Files:
         """The lines of its settings that are there for what it is shown of the host."""
         shares = self.wanted.shares
         return shares_wanted.lines_of(shares, private=self.private) if shares else ()
-
-    @property
-    def _adds(self) -> bool:
-        return bool(self.wanted.users or self.wanted.shares)
 
     def _shown_in(
         self, settings: nspawn_file.Settings, old: t.Collection[str] = ()
@@ -115,13 +121,3 @@ class Files:
 
 def zone_in(settings: t.Optional[str]) -> t.Optional[str]:
     return nspawn_file.parse(settings).last("Network", "Zone") if settings else None
-
-
-def _users(
-    users: t.Sequence[str], settings: t.Optional[nspawn_file.Settings]
-) -> nspawn_file.Settings:
-    """The users that are bound, beside those whom the settings name already."""
-    if not users:
-        return nspawn_file.Settings({})
-    named = settings.values_of("Files", "BindUser") if settings else ()
-    return nspawn_file.Settings({"Files": {"BindUser": tuple(dict.fromkeys((*named, *users)))}})

@@ -16,6 +16,7 @@ from .._core import masks
 from .._core.plan import Plan, Step, identities
 from .._settings import nspawn_file
 from .._systemd import unit_files
+from .._users import equip
 from . import drift, running, shown
 from .check import check
 from .draft import Draft
@@ -39,6 +40,7 @@ PHASES = (
     "delete",
     "write",
     "unmake",
+    "equip",
     "reset",
     "forget",
     "enable",
@@ -133,6 +135,7 @@ def _converge(draft: Draft) -> None:
         _clear(draft)
     if draft.wanted.declared:
         _files(draft)
+        _equip(draft)
     _enablement(draft)
     running.settle(draft)
 
@@ -152,6 +155,7 @@ def _record(draft: Draft) -> None:
         made,
         owner=wanted.owner,
         variables=dict(wanted.variables),
+        users=wanted.users,
         declared=drift.declared(
             wanted.state, wanted.enabled, draft.files.exact_settings(), wanted.unit
         ),
@@ -182,6 +186,23 @@ def _files(draft: Draft) -> None:
     cloned = draft.steps_of("clone")
     _settings(draft, draft.files.settings(), cloned)
     _unit(draft, draft.files.unit(), cloned)
+
+
+def _equip(draft: Draft) -> None:
+    """What makes users known in it; before it starts, as then it looks who has a manager."""
+    if draft.tree is None:
+        return
+    left = draft.seen.record.users if draft.seen.record else ()
+    change = equip.equipment(draft.wanted.bound, draft.tree, draft.root, left)
+    if change:
+        draft.step(
+            "equip",
+            before=change.before,
+            after=change.after,
+            needs=draft.steps_of("clone"),
+            root=draft.root,
+            equipment=change,
+        )
 
 
 def _settings(draft: Draft, text: t.Optional[str], needs: t.Sequence[Step]) -> None:

@@ -49,6 +49,8 @@ class Record:
     """The lines of its settings for what it is shown of the host."""
     directories: tuple[str, ...] = ()
     """Directories of the host that were made for that."""
+    users: tuple[str, ...] = ()
+    """The users of the host who are users of it."""
 
 
 def read(name: str) -> t.Optional[Record]:
@@ -80,6 +82,7 @@ def write(name: str, record: Record) -> None:
             "declared": dict(record.declared),
             "binds": list(record.binds),
             "directories": list(record.directories),
+            "users": list(record.users),
         },
         indent=2,
         sort_keys=True,
@@ -108,6 +111,7 @@ def _parsed(path: str, text: str) -> Record:
             declared=dict(fields.get("declared") or {}),
             binds=tuple(fields.get("binds") or ()),
             directories=tuple(fields.get("directories") or ()),
+            users=tuple(map(str, fields.get("users") or ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Failure(

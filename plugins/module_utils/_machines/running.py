@@ -94,6 +94,8 @@ def _outdated(draft: Draft) -> t.Optional[str]:
         stale = seen.started_with != new
     else:
         stale = seen.edited_since or bool(changed)
+    if not stale and any(step.arguments["equipment"].linger for step in draft.steps_of("equip")):
+        return "users of it get service managers"
     if not stale:
         return None
     if changed:

@@ -21,6 +21,9 @@ from .._settings import nspawn_file
 from .._shares import seen as shares_seen
 from .._systemd import machined, unit_files
 from .._systemd import units as systemd_units
+from .._users import check as users_check
+from .._users import seen as users_seen
+from .._users import wanted as users_wanted
 from . import record as machines_record
 from .wanted import Wanted
 
@@ -33,6 +36,8 @@ class Seen:
 
     image: t.Optional[str] = None
     """The type of its image."""
+    path: t.Optional[str] = None
+    """Where that is."""
     leftover: bool = False
     """There is a clone that was to become its image when a run was cut off."""
     identity: str = ""
@@ -96,6 +101,11 @@ class Snapshot:
     """What the host makes of the names of owners."""
     host: shares_seen.Host = dataclasses.field(default_factory=shares_seen.Host)
     """What there is of all that machines shall be shown."""
+    residents: users_seen.People = dataclasses.field(default_factory=users_seen.People)
+    """What it makes of the names of users."""
+    trees: t.Mapping[str, t.Optional[users_seen.Tree]] = dataclasses.field(default_factory=dict)
+    """What the images of machines with users have of users; nothing of those that are files."""
+    rules: users_wanted.Rules = dataclasses.field(default_factory=users_wanted.Rules)
     version: int = 0
     """Of systemd; looked at when something depends on it."""
 
@@ -106,8 +116,16 @@ class Snapshot:
 # --- look -----------------------------------------------------------------------------------
 
 
-def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snapshot:
-    """The host as it is, as far as these machines are concerned, and those named O(also)."""
+def snapshot(
+    wanted: t.Sequence[Wanted],
+    *,
+    also: t.Iterable[str] = (),
+    rules: t.Optional[users_wanted.Rules] = None,
+) -> Snapshot:
+    """The host as it is, as far as these machines are concerned, and those named O(also).
+
+    O(rules) are those for users.
+    """
     names = list(dict.fromkeys([*(one.name for one in wanted), *also]))
     images = machined.images()
     leftovers = hidden.left()
@@ -117,15 +135,16 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
     sources = {one.image for one in wanted if one.image}
     shares = [share for one in wanted for share in one.shares]
     texts = {name: core_files.read(nspawn_file.path_of(name)) for name in sources}
-    return Snapshot(
-        machines={
-            name: dataclasses.replace(
-                _seen(name, images.get(name), units[machined.unit_of(name)], strangers),
-                leftover=name in leftovers,
-                grant=rights.get(name),
-            )
-            for name in names
-        },
+    machines = {
+        name: dataclasses.replace(
+            _seen(name, images.get(name), units[machined.unit_of(name)], strangers),
+            leftover=name in leftovers,
+            grant=rights.get(name),
+        )
+        for name in names
+    }
+    snapshot = Snapshot(
+        machines=machines,
         images=frozenset(images),
         image_settings={name: text for name, text in texts.items() if text is not None},
         unread=unit_files.unread(),
@@ -134,6 +153,34 @@ def snapshot(wanted: t.Sequence[Wanted], *, also: t.Iterable[str] = ()) -> Snaps
         ),
         host=shares_seen.snapshot(shares),
         version=machined.systemd_version() if shares else 0,
+    )
+    return _with_residents(snapshot, wanted, images, rules or users_wanted.Rules())
+
+
+def _with_residents(
+    snapshot: Snapshot,
+    wanted: t.Sequence[Wanted],
+    images: t.Mapping[str, machined.Image],
+    rules: users_wanted.Rules,
+) -> Snapshot:
+    """Nobody who asks for no users pays for a look at them."""
+    bound = {name for one in wanted for name in one.bound.names}
+    people = users_seen.people(bound, rules.home_roots)
+    asked: dict[str, frozenset[str]] = {}
+    for one in wanted:
+        record = snapshot.of(one.name).record
+        image = one.name if one.name in images else one.image
+        if image and (one.bound.names or (one.declared and record and record.users)):
+            shells = users_check.shells_of(one.bound, people)
+            asked[image] = asked.get(image, frozenset()) | shells
+    if not asked:
+        return dataclasses.replace(snapshot, residents=people, rules=rules)
+    return dataclasses.replace(
+        snapshot,
+        residents=people,
+        trees=users_seen.trees(images, asked),
+        rules=rules,
+        version=machined.systemd_version(),
     )
 
 
@@ -160,6 +207,7 @@ def _seen(
     drop_in = unit_files.drop_in_path(unit)
     seen = Seen(
         image=image.type if image else None,
+        path=image.path if image else None,
         identity=identity_of(image.path) if image else "",
         settings=core_files.read(nspawn_file.path_of(name)),
         settings_elsewhere=bool(file and file.path != nspawn_file.path_of(name)),

@@ -18,6 +18,7 @@ from .._core.plan import Failure
 from .._settings import nspawn_file
 from .._shares import wanted as shares_wanted
 from .._systemd import machined, signals, unit_text
+from .._users import wanted as users_wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Wanted:
     declared: bool = False
     """By the module machines: its settings, its unit and its record are looked after."""
     settings: t.Optional[nspawn_file.Settings] = None
-    users: tuple[str, ...] = ()
+    bound: users_wanted.Bound = users_wanted.NOBODY
+    """The users of the host who shall be users of it."""
     shares: tuple[shares_wanted.Share, ...] = ()
     """Directories, files and sockets of the host that it is shown."""
     unit: t.Optional[str] = None
@@ -54,6 +56,11 @@ class Wanted:
     """For the state killed, and who gets it: all, leader."""
     whom: str = "all"
 
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Those who are declared as users, and not in the settings."""
+        return self.bound.declared
+
 
 # --- from arguments -------------------------------------------------------------------------
 
@@ -65,13 +72,14 @@ def wanted_of(entry: t.Mapping[str, t.Any], common: t.Mapping[str, t.Any]) -> Wa
     if entry["image"] is not None:
         machined.check_image_name(entry["image"])
     here = f"machine {name}"
+    settings = _settings_of(entry["settings"], f"{here}, settings")
     return Wanted(
         name=name,
         state=entry["state"],
         image=entry["image"],
         declared=True,
-        settings=_settings_of(entry["settings"], f"{here}, settings"),
-        users=_users_of(entry["users"], here),
+        settings=settings,
+        bound=_bound_in(entry, settings),
         shares=() if entry["state"] == "absent" else shares_wanted.shares_in(entry, here),
         unit=None if entry["unit"] is None else unit_text.render(entry["unit"], f"{here}, unit"),
         enabled=entry["enabled"],
@@ -103,11 +111,13 @@ def _settings_of(
     return settings
 
 
-def _users_of(users: t.Sequence[str], here: str) -> tuple[str, ...]:
-    if users:
-        bound = nspawn_file.normalise({"Files": {"BindUser": list(users)}})
-        nspawn_file.check(bound, machined.systemd_version(), f"{here}, users")
-    return tuple(users)
+def _bound_in(
+    entry: t.Mapping[str, t.Any], settings: t.Optional[nspawn_file.Settings]
+) -> users_wanted.Bound:
+    """Nobody is a user of a machine that goes, whoever that was."""
+    if entry["state"] == "absent":
+        return users_wanted.Bound(entry["name"])
+    return users_wanted.bound_in(entry, settings)
 
 
 def named(names: t.Sequence[str], parameters: t.Mapping[str, t.Any]) -> list[Wanted]:

@@ -53,6 +53,7 @@ BASES: dict[str, Arguments] = {
     "nspawn_settings": {"name": ["it-planted-other"]},
     "nsswitch": {"databases": {"it_planted": ["files"]}, "root": "/var/lib/machines/it-planted"},
     "unit_override": {"name": ["it-planted-other"]},
+    "users": {"machines": [{"name": "it-planted"}]},
     "roles/access": {"access_install": False, "machines_wanted": [{"name": "it-planted"}]},
     "roles/docker_socket": {"machines_wanted": [{"name": "it-planted"}]},
     "roles/firewall": {"firewall_install": False},
@@ -70,9 +71,10 @@ BASES: dict[str, Arguments] = {
         ]
     },
     "roles/network": {},
+    "roles/users": {"machines_wanted": [{"name": "it-planted"}]},
 }
 # They would change the host, or take minutes.
-ONLY_ASKED = ("access", "docker_socket", "firewalld", "image_prune", "mkosi_image")
+ONLY_ASKED = ("access", "docker_socket", "firewalld", "image_prune", "mkosi_image", "users")
 # The mappings that mean something to these arguments; others are given all there are.
 SHAPES: dict[str, tuple[str, ...]] = {
     "_upload": ("words",),

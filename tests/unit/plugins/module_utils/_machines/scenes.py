@@ -14,8 +14,10 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines.record i
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Seen, Snapshot
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
+from ansible_collections.nspawn.machined.plugins.module_utils._users.wanted import Bound
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
     NAMES,
+    RESIDENTS,
     TEMPLATE_SETTINGS,
     TEMPLATES,
     TEXTS,
@@ -74,6 +76,7 @@ snapshots = st.builds(
             },
         },
         unread,
+        residents=RESIDENTS,
     ),
     st.dictionaries(st.sampled_from(NAMES), seen_machines()),
     st.booleans(),
@@ -137,7 +140,7 @@ declared = st.builds(
     declared=st.just(True),
     state=st.sampled_from(["started", "stopped", "restarted", "paused", "absent"]),
     settings=st.sampled_from([None, *SETTINGS.values()]),
-    users=st.sampled_from([(), ("alan",)]),
+    bound=st.sampled_from([Bound("?"), Bound("?", ("alan",))]),
     unit=st.sampled_from([None, "", *UNITS[1:]]),
     enabled=st.sampled_from([None, True, False]),
     owner=st.sampled_from([None, "alan"]),

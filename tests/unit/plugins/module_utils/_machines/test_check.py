@@ -13,6 +13,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import 
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan import plan
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
+from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import People, Tree
+from ansible_collections.nspawn.machined.plugins.module_utils._users.wanted import Bound
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.world import (
     STOPPED,
     host_with,
@@ -82,3 +84,23 @@ def test_the_rights_to_a_machine_go_first_when_it_goes() -> None:
         "revoke web"
     ]
     assert "revoke web" not in verbs(plan(host_with(web=STOPPED), [Wanted("web", "absent")]))
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_user_who_cannot_be_one_is_refused_before_anything_changes(private: bool) -> None:
+    users = nspawn_file.normalise({"Exec": {"PrivateUsers": private and "pick"}})
+    good = Wanted("a", image="trixie", declared=True)
+    bad = Wanted("b", image="trixie", declared=True, settings=users, bound=Bound("b", ("alan",)))
+    host = dataclasses.replace(host_with(), version=257)
+    if private:
+        assert "clone b" in verbs(plan(host, [good, bad]))
+        host = dataclasses.replace(host, residents=People())
+    with pytest.raises(Failure, match="machine b: 'alan' cannot be its user"):
+        plan(host, [good, bad])
+
+
+def test_the_image_of_a_machine_may_have_its_users_already() -> None:
+    wanted = Wanted("b", image="trixie", declared=True, bound=Bound("b", ("alan",)))
+    host = dataclasses.replace(host_with(), trees={"trixie": Tree(users=frozenset({"alan"}))})
+    with pytest.raises(Failure, match="trixie has a user of that name already"):
+        plan(host, [wanted])

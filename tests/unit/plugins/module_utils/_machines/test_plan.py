@@ -21,9 +21,14 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines.plan imp
     plan,
     purged,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._machines.record import Record
+from ansible_collections.nspawn.machined.plugins.module_utils._machines.record import Record, digest
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Seen, Snapshot
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
+from ansible_collections.nspawn.machined.plugins.module_utils._nsswitch.seen import (
+    Snapshot as Nsswitch,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import Tree
+from ansible_collections.nspawn.machined.plugins.module_utils._users.wanted import Bound
 from ansible_collections.nspawn.machined.tests.unit.plugins.module_utils._machines.scenes import (
     SAID,
     SECURE,
@@ -474,3 +479,40 @@ def test_a_start_reloads_systemd_only_for_what_a_cut_off_run_left_unread(unread:
     found = describe(plan(snapshot, [Wanted("web", state="started", declared=True, image="web")]))
     assert ("reload systemd" in found) == unread
     assert "start web" in found
+
+
+TREE = Tree(nsswitch=Nsswitch("passwd: files\n", libraries=frozenset({"systemd"})))
+LINGERING = Wanted(
+    "web",
+    "started",
+    image="trixie",
+    declared=True,
+    bound=Bound("web", ("alan",), frozenset({"alan"})),
+    restart="when_needed",
+)
+
+
+def test_a_clone_learns_of_its_users_before_it_starts() -> None:
+    host = dataclasses.replace(host_with(), trees={"trixie": TREE})
+    steps = plan(host, [LINGERING])
+    assert [step.verb for step in steps] == ["record", "clone", "write", "equip", "start"]
+    (equip,) = [step for step in steps if step.verb == "equip"]
+    assert equip.arguments["root"] == "/var/lib/machines/web"
+    assert equip.needs == {"clone web"} and equip.identity in steps[-1].needs
+
+
+def test_a_machine_is_restarted_for_a_service_manager_and_not_for_a_name() -> None:
+    asked = "passwd: files systemd\ngroup: files systemd\nshadow: files systemd\n"
+    ready = Tree(nsswitch=Nsswitch(asked, libraries=frozenset({"systemd"})))
+    wanted = dataclasses.replace(LINGERING, image=None)
+    text = next(s for s in plan(host_with(web=RUNNING), [wanted]) if s.verb == "write").after
+    assert isinstance(text, str)
+    known = recorded(dataclasses.replace(RUNNING, settings=text), wanted)
+    known = dataclasses.replace(known, started_with=digest(text, None))
+    host = dataclasses.replace(host_with(web=known), trees={"web": ready})
+    assert verbs(plan(host, [wanted])) == ["equip web", "restart web"]
+    # With all of it there, nothing is to be done.
+    done = dataclasses.replace(ready, linger=frozenset({"alan"}))
+    assert plan(dataclasses.replace(host, trees={"web": done}), [wanted]) == ()
+    unknown = dataclasses.replace(TREE, linger=frozenset({"alan"}))
+    assert verbs(plan(dataclasses.replace(host, trees={"web": unknown}), [wanted])) == ["equip web"]

@@ -35,7 +35,13 @@ def entry(**said: t.Any) -> dict[str, t.Any]:
         "owner_root_shell": False,
         "owner_shared_users": False,
     }
-    return {"name": "web", "state": "started", "users": [], **empty, **owners, **said}
+    users: dict[str, t.Any] = {
+        "users": [],
+        "users_shell": None,
+        "users_linger": [],
+        "users_allow_system": False,
+    }
+    return {"name": "web", "state": "started", **empty, **owners, **users, **said}
 
 
 COMMON = {"restart": "when_needed", "wait": "booted", "wait_timeout": 120.0, "force": True}

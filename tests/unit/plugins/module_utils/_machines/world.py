@@ -17,10 +17,19 @@ from ansible_collections.nspawn.machined.plugins.module_utils._machines.record i
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.seen import Seen, Snapshot
 from ansible_collections.nspawn.machined.plugins.module_utils._machines.wanted import Wanted
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
+from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import (
+    Home,
+    People,
+    Person,
+)
 
 NAMES = ("web", "db", "mail", "a-b.c")
 TEMPLATES = ("trixie", "bookworm")
 TEMPLATE_SETTINGS = {"bookworm": "[Network]\nZone=old\n"}
+ALAN = Person(
+    "alan", 1000, "alan", "/bin/bash", Home("/home/alan", "/home/alan", is_directory=True, uid=1000)
+)
+RESIDENTS = People({"alan": ALAN}, roots=("/home",))
 TEXTS = (None, "[Exec]\nNotifyReady=yes\n", "# mine\n[Network]\nPrivate=no\n")
 UNITS = (None, "[Service]\nMemoryMax=1G\n", "[Service]\nTasksMax=10\n")
 
@@ -151,7 +160,9 @@ class World:
             if settings_file(name) in self.files
         }
         machines = {name: self._seen(name) for name in names}
-        return Snapshot(machines, frozenset(self.images), settings, self.unread)
+        return Snapshot(
+            machines, frozenset(self.images), settings, self.unread, residents=RESIDENTS
+        )
 
     def _seen(self, name: str) -> Seen:
         kind, identity = self.images.get(name, (None, ""))
@@ -348,7 +359,7 @@ STOPPED = Seen(image="directory", identity="a", settings=TEXTS[1])
 
 
 def host_with(**machines: Seen) -> Snapshot:
-    return Snapshot(machines, frozenset(TEMPLATES) | set(machines))
+    return Snapshot(machines, frozenset(TEMPLATES) | set(machines), residents=RESIDENTS)
 
 
 def recorded(seen: Seen, wanted: Wanted) -> Seen:
