@@ -101,7 +101,7 @@ options:
             system users, names that are not there or numbers, whose home is not a folder of its
             own below O(users_home_roots), who has no private group, and whose name the image has
             already. Also an image without C(libnss_systemd.so.2), and up to systemd 257 a machine
-            without private users.
+            without private users. Whom C(BindUser=) of the settings names is refused likewise.
         type: list
         elements: str
         default: []

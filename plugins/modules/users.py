@@ -29,6 +29,10 @@ attributes:
     support: full
   idempotent:
     support: full
+  trust:
+    details:
+      - Needs root of the host. Trusts the names that are declared, and gives each machine the homes
+        of its users, with all that is in them; of what these users wrote, and of images, nothing.
 options:
   machines:
     description:
@@ -54,7 +58,8 @@ options:
         default: started
       users:
         description:
-          - The names of its users.
+          - The names of its users. Those whom C(BindUser=) of O(machines[].settings) names are
+            looked at as well.
         type: list
         elements: str
         default: []

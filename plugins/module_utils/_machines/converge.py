@@ -18,6 +18,7 @@ from .._core.module import Module
 from .._core.plan import Failure, Outcome, Plan, describe, diff
 from .._shares import check as shares_check
 from .._systemd import machined
+from .._users import check as users_check
 from .._users.wanted import Rules
 from . import limits
 from . import record as machines_record
@@ -58,9 +59,8 @@ def converge(
         if limited:
             limits.check(snapshot, every, steps)
         outcome = _carried_out(steps, module.check_mode)
-    for machine in wanted:
-        for surprise in shares_check.warnings(machine.name, machine.shares, snapshot.host):
-            module.warn(surprise)
+    for surprise in _surprises(wanted, snapshot):
+        module.warn(surprise)
     told = machines_result.tell(every, snapshot, outcome, module.check_mode)
     result: dict[str, t.Any] = {
         "changed": bool(outcome.done),
@@ -77,6 +77,19 @@ def converge(
     if outcome.failed:
         raise Failure(machines_result.summary(told), **result)
     return result
+
+
+def _surprises(
+    wanted: t.Iterable[Wanted], snapshot: machines_seen.Snapshot
+) -> t.Iterator[str]:
+    """What is taken, and may not do what was meant."""
+    for machine in wanted:
+        yield from shares_check.warnings(machine.name, machine.shares, snapshot.host)
+        image = machine.name if snapshot.of(machine.name).image else machine.image or ""
+        if image in snapshot.trees:
+            surprise = users_check.warning(machine.bound, snapshot.trees[image], image)
+            if surprise:
+                yield surprise
 
 
 def _carried_out(steps: Plan, checking: bool) -> Outcome:

@@ -64,7 +64,7 @@ class Files:
         given = self.wanted.settings
         if given is None:
             return None
-        users = users_wanted.settings_of(self.wanted.bound, given.values_of("Files", "BindUser"))
+        users = users_wanted.settings_of(self.wanted.bound)
         exactly = nspawn_file.with_defaults(given).updated(users)
         return exactly.updated(self._shown_in(exactly))
 

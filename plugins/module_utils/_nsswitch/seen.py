@@ -84,9 +84,11 @@ def _is_link_to(root: beneath.Root, path: str) -> bool:
 
 def has_library(root: beneath.Root, service: str) -> bool:
     """Whether glibc of that system can load what asks a service; C(files) is built in."""
-    name = f"libnss_{service}.so.2"
-    if service in ("files", "dns", "compat"):
-        return True
+    return service in ("files", "dns", "compat") or in_libraries(root, f"libnss_{service}.so.2")
+
+
+def in_libraries(root: beneath.Root, name: str) -> bool:
+    """Whether something is in one of the folders in which systems have their libraries."""
     if any(root.exists(f"{place}/{name}") for place in _LIBRARIES):
         return True
     folders = root.listing("/usr/lib") or []

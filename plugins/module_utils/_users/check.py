@@ -121,6 +121,34 @@ def _wrong_with_shared(name: str, group: Group) -> t.Optional[str]:
     return None
 
 
+# --- what may surprise ----------------------------------------------------------------------
+
+
+def warning(bound: Bound, tree: t.Optional[Tree], image: str) -> t.Optional[str]:
+    """What is taken, and may not do what was meant; O(tree) is nothing for a file."""
+    here, who = f"machine {bound.machine}", ", ".join(sorted(bound.linger))
+    if not bound.names:
+        return None
+    if tree is None:
+        return (
+            f"{here}: the image {image} is a file with a file system in it: whether its users are"
+            " known in it, or there already, cannot be seen from outside. Look there with getent"
+            f" passwd {bound.names[0]}"
+        )
+    if bound.linger and not tree.has_manager:
+        return (
+            f"{here}: users_linger: {image} has no systemd-logind with pam_systemd, so {who} will"
+            " have no service manager; install libpam-systemd of Debian there, or systemd with PAM"
+        )
+    if bound.linger and not tree.has_bus:
+        return (
+            f"{here}: users_linger: {image} has no bus for users: {who} can enable and start own"
+            " services with systemctl --user, but not systemd-run --user, nor what else needs that"
+            " bus; install dbus-user-session of Debian there, or dbus or dbus-broker elsewhere"
+        )
+    return None
+
+
 # --- the machine ----------------------------------------------------------------------------
 
 

@@ -36,13 +36,12 @@ def _converged(module: Module) -> dict[str, t.Any]:
         seen = _look(wanted)
         steps = plan.plan(seen, wanted)
         for guest in wanted.guests:
-            image = guest.bound.machine
-            name = image if image in seen.trees else guest.image or ""
-            if guest.bound.names and name in seen.trees and seen.trees[name] is None:
-                module.warn(
-                    f"machine {image}: the image {name} is a file with a file system in it: whether"
-                    " its users are known in it, or there already, cannot be seen from outside"
-                )
+            machine = guest.bound.machine
+            image = machine if machine in seen.trees else guest.image or ""
+            if image in seen.trees and not guest.leaving:
+                surprise = check.warning(guest.bound, seen.trees[image], image)
+                if surprise:
+                    module.warn(surprise)
         return core_module.converge(
             module, steps, act.VERBS, workers=1, facts=lambda: _told(wanted)
         )

@@ -26,6 +26,8 @@ LOGIN_DEFS = "/etc/login.defs"
 LINGER = "/var/lib/systemd/linger"
 # As systemd is built everywhere that we know, and useradd when nobody has said otherwise.
 FIRST_USER = 1000
+_LOGIND = "/usr/lib/systemd/systemd-logind"
+_USER_UNITS = ("/usr/lib/systemd/user", "/etc/systemd/user")
 # Far more than any list of users that is a file.
 _LIMIT = 4 << 20
 
@@ -98,6 +100,10 @@ class Tree:
     """Who has a service manager from the boot on."""
     shells: frozenset[str] = frozenset()
     """Those of the shells that were asked about."""
+    has_manager: bool = True
+    """A user can have a service manager: there is logind, and what tells it of sessions."""
+    has_bus: bool = True
+    """Each user who has one has a bus of their own."""
 
     @property
     def has_library(self) -> bool:
@@ -246,6 +252,9 @@ def tree(path: str, shells: t.Collection[str] = ()) -> Tree:
             nsswitch=nsswitch_seen.snapshot(root, ["systemd"]),
             linger=frozenset(root.listing(LINGER) or ()),
             shells=frozenset(shell for shell in shells if _is_program(root, shell)),
+            has_manager=root.exists(_LOGIND)
+            and nsswitch_seen.in_libraries(root, "security/pam_systemd.so"),
+            has_bus=any(root.exists(f"{place}/dbus.socket") for place in _USER_UNITS),
         )
 
 

@@ -194,11 +194,11 @@ def _guest(entry: t.Mapping[str, t.Any]) -> Guest:
     )
 
 
-def settings_of(bound: Bound, named: t.Iterable[str] = ()) -> nspawn_file.Settings:
-    """What of a machine's settings makes them its users, beside those whom it names already."""
+def settings_of(bound: Bound) -> nspawn_file.Settings:
+    """What of a machine's settings makes them its users."""
     if not bound.names:
         return nspawn_file.Settings({})
-    keys: dict[str, tuple[str, ...]] = {"BindUser": tuple(dict.fromkeys((*named, *bound.names)))}
+    keys: dict[str, tuple[str, ...]] = {"BindUser": bound.names}
     if bound.shell is not None and bound.shell != DEFAULT_SHELL:
         keys["BindUserShell"] = (bound.shell,)
     return nspawn_file.Settings({"Files": keys})

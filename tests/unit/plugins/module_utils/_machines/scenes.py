@@ -77,6 +77,7 @@ snapshots = st.builds(
         },
         unread,
         residents=RESIDENTS,
+        version=258,
     ),
     st.dictionaries(st.sampled_from(NAMES), seen_machines()),
     st.booleans(),

@@ -161,7 +161,12 @@ class World:
         }
         machines = {name: self._seen(name) for name in names}
         return Snapshot(
-            machines, frozenset(self.images), settings, self.unread, residents=RESIDENTS
+            machines,
+            frozenset(self.images),
+            settings,
+            self.unread,
+            residents=RESIDENTS,
+            version=258,
         )
 
     def _seen(self, name: str) -> Seen:
@@ -359,7 +364,8 @@ STOPPED = Seen(image="directory", identity="a", settings=TEXTS[1])
 
 
 def host_with(**machines: Seen) -> Snapshot:
-    return Snapshot(machines, frozenset(TEMPLATES) | set(machines), residents=RESIDENTS)
+    images = frozenset(TEMPLATES) | set(machines)
+    return Snapshot(machines, images, residents=RESIDENTS, version=258)
 
 
 def recorded(seen: Seen, wanted: Wanted) -> Seen:

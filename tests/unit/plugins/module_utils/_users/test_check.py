@@ -19,6 +19,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._users.check impor
     check,
     check_private,
     check_tree,
+    warning,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import (
     Group,
@@ -182,3 +183,27 @@ def test_the_hosts_users_are_none_of_a_machine_that_shares_them() -> None:
     check_private(BOUND, shared, 258)
     check_private(BOUND, Facts(), 252)
     check_private(Bound("web"), shared, 252)
+
+
+LINGERING = Bound("web", ("alan",), frozenset({"alan"}))
+
+
+@pytest.mark.parametrize(
+    ("bound", "tree", "says"),
+    [
+        (BOUND, None, "cannot be seen from outside"),
+        (LINGERING, dataclasses.replace(TREE, has_manager=False), "has no systemd-logind with pam"),
+        (LINGERING, dataclasses.replace(TREE, has_bus=False), "has no bus for users"),
+    ],
+)
+def test_what_may_be_missed_inside_is_said(bound: Bound, tree: Tree | None, says: str) -> None:
+    said = warning(bound, tree, "trixie")
+    assert said is not None
+    assert said.startswith("machine web: ") and says in said and "alan" in said
+
+
+def test_nothing_is_said_of_what_nobody_asked_for() -> None:
+    bare = dataclasses.replace(TREE, has_manager=False, has_bus=False)
+    assert warning(BOUND, bare, "trixie") is None
+    assert warning(Bound("web"), None, "trixie") is None
+    assert warning(LINGERING, TREE, "trixie") is None

@@ -79,8 +79,22 @@ def test_a_tree_tells_who_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n+nis\n#no:x\n\nalan:x:1:1\n")
     (tmp_path / "etc/group").write_text("root:x:0:\nstaff:x:5:alan")
     found = tree(str(tmp_path), ["/bin/zsh", "/bin/text", "/bin/none"])
-    assert (found.users, found.groups) == ({"root", "alan"}, {"root", "staff"})
-    assert (found.linger, found.shells, found.has_library) == ({"alan"}, {"/bin/zsh"}, False)
+    assert found.users == {"root", "alan"} and found.groups == {"root", "staff"}
+    assert found.linger == {"alan"} and found.shells == {"/bin/zsh"} and not found.has_library
+
+
+def test_a_tree_tells_whether_users_can_have_managers_and_buses(tmp_path: Path) -> None:
+    found = tree(str(tmp_path))
+    assert not found.has_manager and not found.has_bus
+    for path in (
+        "usr/lib/systemd/systemd-logind",
+        "usr/lib/x86_64-linux-gnu/security/pam_systemd.so",
+        "usr/lib/systemd/user/dbus.socket",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    found = tree(str(tmp_path))
+    assert found.has_manager and found.has_bus
 
 
 def test_a_list_of_users_that_is_a_pipe_holds_nobody(tmp_path: Path) -> None:

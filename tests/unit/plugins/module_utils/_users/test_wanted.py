@@ -8,6 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
+from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
 from ansible_collections.nspawn.machined.plugins.module_utils._users.wanted import (
     Bound,
     Rules,
@@ -58,12 +59,37 @@ def test_what_can_be_nobodys_name_is_refused(said: dict[str, t.Any], says: str) 
         bound_in(entry(**said))
 
 
+def named(*values: str) -> nspawn_file.Settings:
+    return nspawn_file.normalise({"Files": {"BindUser": list(values)}})
+
+
 def test_users_are_bound_beside_those_whom_the_settings_name() -> None:
-    bound = bound_in(entry(users=["alan", "bea"], users_linger=["bea"], users_shell="/bin/zsh"))
-    assert (bound.names, bound.linger, bound.shell) == (("alan", "bea"), {"bea"}, "/bin/zsh")
-    settings = settings_of(bound, ["grace", "alan"])
+    said = entry(users=["alan", "bea"], users_linger=["bea"], users_shell="/bin/zsh")
+    bound = bound_in(said, named("grace alan"))
+    assert bound.names == ("grace", "alan", "bea") and bound.declared == ("alan", "bea")
+    assert bound.linger == {"bea"} and bound.shell == "/bin/zsh"
+    settings = settings_of(bound)
     assert settings.values_of("Files", "BindUser") == ("grace", "alan", "bea")
     assert settings.values_of("Files", "BindUserShell") == ("/bin/zsh",)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (["root"], "maps no user root"),
+        (["alan 1000"], "is a number"),
+        (["alan bea", "alan"], "alan is named more than once"),
+        (["../alan"], "has such a name"),
+    ],
+)
+def test_whom_the_settings_name_is_looked_at_in_the_same_way(values: list[str], says: str) -> None:
+    with pytest.raises(Failure, match=f"machine web: settings, .Files. BindUser=: .*{says}"):
+        bound_in(entry(users=["grace"]), named(*values))
+
+
+def test_who_is_named_in_settings_alone_has_no_service_manager_from_here() -> None:
+    with pytest.raises(Failure, match="alan is not among its users"):
+        bound_in(entry(users_linger=["alan"]), named("alan"))
 
 
 @pytest.mark.parametrize(
