@@ -20,7 +20,6 @@ import typing as t
 
 from .._core import files, masks, trees
 from .._core.plan import Failure
-from .._settings import nspawn_file
 from .._systemd import machined
 from . import hidden, keepers, staging
 
@@ -40,10 +39,10 @@ def made(parent: str, name: str, keep: t.Sequence[int], *, sweep_first: bool) ->
     if sweep_first or hidden.is_left(name):
         sweep(name)
     try:
+        bring_settings(parent, name)
         keepers.call(
             "CloneImage", "ssb", parent, hidden.name_of(name), "no", timeout=TIMEOUT, keep=keep
         )
-        close(parent, name)
         (path,) = hidden.trees(name)
         yield path
     finally:
@@ -51,17 +50,17 @@ def made(parent: str, name: str, keep: t.Sequence[int], *, sweep_first: bool) ->
             sweep(name)
 
 
-def close(parent: str, name: str) -> None:
+def bring_settings(parent: str, name: str) -> None:
     """Let nobody read the settings of a clone who may not read those of its parent, or secrets.
 
-    machined makes them for everybody to read.
+    machined leaves those that are there as they are. It would make them for everybody to read.
     """
-    for directory in _settings_directories():
-        path = f"{directory}/{hidden.name_of(name)}.nspawn"
-        text = files.read(path)
+    for directory in hidden.settings_directories():
+        given = f"{directory}/{parent}.nspawn"
+        text = files.read(given)
         if text is not None:
-            given = files.mode_of(path) & files.mode_of(f"{directory}/{parent}.nspawn", 0o600)
-            os.chmod(path, masks.mode_of(text, given))
+            mode = masks.mode_of(text, files.mode_of(given, 0o600) & 0o644)
+            files.write(hidden.settings_in(directory, name), text, mode=mode)
 
 
 def publish(path: str, name: str) -> None:
@@ -101,13 +100,9 @@ def _take_along(old: str, new: str) -> bool:
 
 def _auxiliaries(name: str) -> t.Iterator[tuple[str, str]]:
     """The files beside a clone, as they are called now and once it is published."""
-    for directory in _settings_directories():
+    for directory in hidden.settings_directories():
         for ending in _BESIDE if directory == machined.MACHINES_DIRECTORY else (".nspawn",):
             yield f"{directory}/{hidden.name_of(name)}{ending}", f"{directory}/{name}{ending}"
-
-
-def _settings_directories() -> tuple[str, ...]:
-    return nspawn_file.DIRECTORY, nspawn_file.RUNTIME_DIRECTORY, machined.MACHINES_DIRECTORY
 
 
 # --- what is left of one that was cut off ---------------------------------------------------

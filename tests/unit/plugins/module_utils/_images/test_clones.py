@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
-from ansible_collections.nspawn.machined.plugins.module_utils._images import clones, hidden
+from ansible_collections.nspawn.machined.plugins.module_utils._images import clones, hidden, keepers
 from ansible_collections.nspawn.machined.plugins.module_utils._settings import nspawn_file
 from ansible_collections.nspawn.machined.plugins.module_utils._systemd import (
     image_classes,
@@ -63,22 +63,54 @@ def cloned(host: Path) -> Path:
         (0o640, "[Exec]\nBoot=yes\n", 0o640),
         (0o600, "[Exec]\nBoot=yes\n", 0o600),
         (0o644, "[Exec]\nEnvironment=TOKEN=s3cret\n", 0o600),
-        (None, "[Exec]\nBoot=yes\n", 0o600),
+        # Not more than machined gives.
+        (0o666, "[Exec]\nBoot=yes\n", 0o644),
     ],
 )
 def test_settings_of_a_clone_are_as_closed_as_their_parents(
-    host: Path, parent: int | None, text: str, mode: int
+    host: Path, parent: int, text: str, mode: int
 ) -> None:
-    cloned(host)
     for directory in ("etc", "run", "images"):
-        (host / directory / f"{HIDDEN}.nspawn").write_text(text)
-        (host / directory / f"{HIDDEN}.nspawn").chmod(0o644)
-        if parent is not None:
-            (host / directory / "guest.nspawn").touch(parent)
-            (host / directory / "guest.nspawn").chmod(parent)
-    clones.close("guest", "web")
-    modes = {path.stat().st_mode & 0o777 for path in host.rglob(f"{HIDDEN}.nspawn")}
-    assert modes == {mode}
+        (host / directory / "guest.nspawn").write_text(text)
+        (host / directory / "guest.nspawn").chmod(parent)
+    clones.bring_settings("guest", "web")
+    brought = list(host.rglob(f"{HIDDEN}.nspawn"))
+    assert {path.parent.name for path in brought} == {"etc", "run", "images"}
+    assert {path.read_text() for path in brought} == {text}
+    assert {path.stat().st_mode & 0o777 for path in brought} == {mode}
+
+
+def test_settings_are_there_before_machined_makes_a_clone(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host / "etc/guest.nspawn").write_text("[Exec]\nBoot=yes\n")
+    at_the_call: set[str] = set()
+
+    def call(*_arguments: object, **_more: object) -> None:
+        at_the_call.update(all_in(host))
+        (host / "images" / HIDDEN).mkdir()
+
+    monkeypatch.setattr(keepers, "call", call)
+    with clones.made("guest", "web", [], sweep_first=False) as path:
+        clones.publish(path, "web")
+    assert f"etc/{HIDDEN}.nspawn" in at_the_call
+    assert all_in(host) == {"etc/guest.nspawn", "etc/web.nspawn"}
+
+
+def test_where_machined_makes_no_clone_no_settings_are_left(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*_arguments: object, **_more: object) -> None:
+        raise Failure("machined says no")
+
+    (host / "etc/guest.nspawn").write_text("[Exec]\nBoot=yes\n")
+    monkeypatch.setattr(keepers, "call", call)
+    with (
+        pytest.raises(Failure, match="says no"),
+        clones.made("guest", "web", [], sweep_first=False),
+    ):
+        pass
+    assert all_in(host) == {"etc/guest.nspawn"}
 
 
 # --- publish --------------------------------------------------------------------------------
@@ -137,7 +169,7 @@ def test_all_that_is_left_of_a_cut_off_clone_goes_and_nothing_else(host: Path) -
     assert not hidden.is_left("web")
 
 
-@pytest.mark.parametrize("ending", ["", ".raw"])
+@pytest.mark.parametrize("ending", ["", ".raw", ".nspawn"])
 @pytest.mark.parametrize("name", ["a", "a.raw", "a.new", "a.new.raw", "a-b", "a.b"])
 def test_no_name_is_taken_for_another_one_that_begins_or_ends_like_it(
     name: str, ending: str, host: Path
