@@ -139,6 +139,12 @@ import typing as t
 
 from ..module_utils._inside import face
 
+CAPS: dict[str, t.Any] = {
+    "max_size": {"type": "bytes", "default": "10G", "no_log": False},
+    "max_files": {"type": "int", "default": 100000},
+    "timeout": {"type": "float", "default": 3600},
+}
+
 
 def main() -> t.NoReturn:
     module = face.Module(
@@ -150,9 +156,7 @@ def main() -> t.NoReturn:
             "mode": {"type": "str", "no_log": False},
             "force": {"type": "bool", "default": True},
             "links": {"type": "str", "choices": ["skip", "keep"], "default": "skip"},
-            "max_size": {"type": "bytes", "default": "10G", "no_log": False},
-            "max_files": {"type": "int", "default": 100000},
-            "timeout": {"type": "float", "default": 3600},
+            **CAPS,
         },
         supports_check_mode=True,
     )

@@ -220,17 +220,13 @@ import typing as t
 
 from ..module_utils._settings import face
 
+NAMES: dict[str, t.Any] = {"type": "list", "elements": "str", "no_log": False}
+
 
 def main() -> t.NoReturn:
     module = face.Module(
         argument_spec={
-            "name": {
-                "type": "list",
-                "elements": "str",
-                "required": True,
-                "aliases": ["names"],
-                "no_log": False,
-            },
+            "name": {**NAMES, "required": True, "aliases": ["names"]},
             "settings": {"type": "dict"},
             "exclusive": {"type": "bool", "default": False},
             "defaults": {"type": "bool", "default": False},

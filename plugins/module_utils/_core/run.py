@@ -97,27 +97,8 @@ def run(
     O(keep) are descriptors that the program inherits: a lock lasts as long as one holder lives.
     """
     words = tuple(argv)
-    try:
-        program = find(argv[0])
-        if program is None:
-            raise CommandFailed(
-                f"{argv[0]} is not installed on this host", Result(words, 127, "", "not found")
-            )
-        started = subprocess.Popen(  # pylint: disable=ansible-bad-function
-            [program, *argv[1:]],
-            stdin=_either(stdin, subprocess.DEVNULL if input is None else subprocess.PIPE),
-            stdout=_either(stdout, subprocess.PIPE),
-            stderr=subprocess.PIPE,
-            env={**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C", **(environment or {})},
-            cwd=cwd,
-            start_new_session=True,
-            pass_fds=keep,
-        )
-    finally:
-        for descriptor in (stdin, stdout):
-            if descriptor is not None:
-                os.close(descriptor)
-    with started as process:
+    surroundings = {"cwd": cwd, "pass_fds": keep, "env": _environment(environment)}
+    with _started(words, input is not None, stdin, stdout, surroundings) as process:
         streams = _Streams(process, on_line, limit, "surrogateescape" if raw else "replace")
         result = _await(process, words, input, timeout, grace, streams)
     if check and result.rc != 0:
@@ -130,6 +111,38 @@ def run(
             dataclasses.replace(result, stdout=""),
         )
     return result
+
+
+def _environment(given: t.Optional[t.Mapping[str, str]]) -> dict[str, str]:
+    return {**os.environ, "PATH": SEARCH_PATH, "LC_ALL": "C", **(given or {})}
+
+
+def _started(
+    words: tuple[str, ...],
+    fed: bool,
+    stdin: t.Optional[int],
+    stdout: t.Optional[int],
+    surroundings: dict[str, t.Any],
+) -> subprocess.Popen[bytes]:
+    """The program, running. O(fed): something is written to it, unless it has another O(stdin)."""
+    try:
+        program = find(words[0])
+        if program is None:
+            raise CommandFailed(
+                f"{words[0]} is not installed on this host", Result(words, 127, "", "not found")
+            )
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
+            [program, *words[1:]],
+            stdin=_either(stdin, subprocess.PIPE if fed else subprocess.DEVNULL),
+            stdout=_either(stdout, subprocess.PIPE),
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            **surroundings,
+        )
+    finally:
+        for descriptor in (stdin, stdout):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _either(given: t.Optional[int], otherwise: int) -> int:

@@ -79,9 +79,7 @@ def converge(
     return result
 
 
-def _surprises(
-    wanted: t.Iterable[Wanted], snapshot: machines_seen.Snapshot
-) -> t.Iterator[str]:
+def _surprises(wanted: t.Iterable[Wanted], snapshot: machines_seen.Snapshot) -> t.Iterator[str]:
     """What is taken, and may not do what was meant."""
     for machine in wanted:
         yield from shares_check.warnings(machine.name, machine.shares, snapshot.host)
