@@ -189,3 +189,23 @@ def test_the_result_on_the_page_is_what_is_told_of_that_plan() -> None:
 
 def shortened(steps: t.Iterable[str]) -> list[str]:
     return [re.sub(r"(?<=write ).*", "…", step) for step in steps]
+
+
+SHELL = "docs/from-shell-to-yaml.md"
+TRIED = re.findall(r"`(\w+)` \(((?:`\w+\.yml`(?:, )?)+)\)", (ROOT / SHELL).read_text())
+
+
+@pytest.mark.parametrize(
+    ("target", "file"),
+    sorted({(target, file) for target, files in TRIED for file in re.findall(r"[\w.]+", files)}),
+)
+def test_what_the_page_of_commands_says_tries_a_line_is_there(target: str, file: str) -> None:
+    assert (ROOT / "tests/integration/targets" / target / "tasks" / file).exists()
+
+
+def test_each_line_of_a_table_with_a_test_names_one() -> None:
+    tables = (ROOT / SHELL).read_text().split("| Tried by |")[1:]
+    rows = [row for table in tables for row in table.partition("\n\n")[0].splitlines()[2:]]
+    assert len(rows) > 15
+    for row in rows:
+        assert re.search(r"`\w+` \(`\w+\.yml`[^|]*\) \|$", row), row
