@@ -133,6 +133,7 @@ PUBLIC: dict[str, str] = {
         (
             "user",
             "users",
+            "users_linger",
             "owner",
             "owners",
             "group",
