@@ -104,6 +104,13 @@ def removed() -> None:
     imported(NAME)
 
 
+def cloned() -> None:
+    """Settings go along with a clone."""
+    imported(OTHER)
+    SETTINGS.mkdir(exist_ok=True)
+    (SETTINGS / f"{OTHER}.nspawn").write_text("[Exec]\nNotifyReady=yes\n")
+
+
 WAYS = {
     "import": Way(lambda: None, on_host.source("import")),
     "import, limited and read-only": Way(
@@ -113,9 +120,9 @@ WAYS = {
     "replacement of what is limited and read-only": Way(
         replaced(read_only=True, limit="1G"), {**on_host.source("import"), "update": True}
     ),
-    "clone": Way(lambda: imported(OTHER), {"clone_from": OTHER}),
+    "clone": Way(cloned, {"clone_from": OTHER}),
     "clone, limited and read-only": Way(
-        lambda: imported(OTHER), {"clone_from": OTHER, "read_only": True, "limit": "1G"}
+        cloned, {"clone_from": OTHER, "read_only": True, "limit": "1G"}
     ),
     "renaming": Way(renamed, {"rename_from": OTHER}),
     "removal": Way(removed, {"state": "absent"}),

@@ -181,7 +181,13 @@ def fingerprint(name: str = NAME) -> str | None:
 
 def left() -> list[str]:
     """What should not be there when nothing runs."""
-    found = [str(path) for path in MACHINES.iterdir() if path.name.startswith(".")]
+    found = [
+        str(path)
+        for folder in (MACHINES, SETTINGS)
+        if folder.exists()
+        for path in folder.iterdir()
+        if path.name.startswith(".")
+    ]
     for folder in (RECORDS, PROGRESS):
         if folder.exists():
             found += [str(path) for path in folder.iterdir() if not path.name.endswith(".json")]
