@@ -143,9 +143,11 @@ def _down(seen: Seen) -> Plan:
         steps.append(Step("disable", seen.service, {}, {"enabled": True}, {"enabled": False}))
         for unit in sorted(seen.before or ()):
             steps.append(Step("enable", unit, needs=identities(steps[0])))
-    if seen.running or seen.triggers:
+    # What was enabled before may go on: others want it.
+    triggers = tuple(unit for unit in seen.triggers if unit not in (seen.before or ()))
+    if seen.running or triggers:
         states = {"running": True}, {"running": False}
-        arguments = {"triggers": seen.triggers}
+        arguments = {"triggers": triggers}
         steps.append(Step("stop", seen.service, arguments, *states, identities(*steps)))
     return (*steps, Step("forget", seen.service, needs=identities(*steps)))
 

@@ -57,10 +57,10 @@ def test_what_was_enabled_here_is_taken_back_and_then_forgotten() -> None:
 
 def test_what_would_start_it_again_is_stopped_with_it() -> None:
     for running in (True, False):
-        there = Seen(SERVICE, running, ours=True, triggers=("systemd-networkd.socket",))
+        there = Seen(SERVICE, running, ours=True, triggers=(SOCKET,))
         back = plan(there, True, present=False)
         assert describe(back) == [f"stop {SERVICE}", f"forget {SERVICE}"]
-        assert back[0].arguments["triggers"] == ("systemd-networkd.socket",)
+        assert back[0].arguments["triggers"] == (SOCKET,)
 
 
 def test_nobody_who_does_not_ask_gets_a_daemon_started_or_stopped() -> None:
@@ -94,3 +94,9 @@ def test_what_was_enabled_before_is_so_again_afterwards() -> None:
         f"stop {SERVICE}",
         f"forget {SERVICE}",
     ]
+
+
+def test_what_was_enabled_before_goes_on_and_may_start_it() -> None:
+    there = Seen(SERVICE, True, True, True, before=frozenset({SOCKET}), triggers=(SOCKET, "a.path"))
+    (stop,) = (step for step in plan(there, True, present=False) if step.verb == "stop")
+    assert stop.arguments["triggers"] == ("a.path",)
