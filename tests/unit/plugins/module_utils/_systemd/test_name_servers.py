@@ -100,7 +100,10 @@ def test_where_nobody_can_be_found_it_says_so(own: str) -> None:
 def test_each_version_of_ip_is_told_in_its_own_place(
     found: list[str], expected: dict[str, t.Any]
 ) -> None:
-    given = {"DHCPServer": {"DNS": ["auto"], "X": 1}, "IPv6SendRA": {"DNS": "auto"}}
+    given: dict[str, dict[str, t.Any]] = {
+        "DHCPServer": {"DNS": ["auto"], "X": 1},
+        "IPv6SendRA": {"DNS": "auto"},
+    }
     assert resolved(given, lambda: found) == expected
 
 
