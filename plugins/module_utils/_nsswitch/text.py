@@ -185,7 +185,7 @@ def _inserted(text: str, database: str, line: Line, service: Service) -> str:
         before = before or MERGE
     # One action at most: the one that is there already counts.
     taken = place < len(line.words) and line.words[place].is_action
-    after = RETURN_UNLESS_DOWN if service.name == "resolve" and not taken else ""
+    after = RETURN_UNLESS_DOWN if _returns(database, service.name) and not taken else ""
     words = " ".join(filter(None, (before, service.name, after)))
     if place:
         position = line.words[place - 1].end
@@ -195,6 +195,11 @@ def _inserted(text: str, database: str, line: Line, service: Service) -> str:
     else:
         position = line.head_end
     return f"{text[:position]} {words}{text[position:]}"
+
+
+def _returns(database: str, service: str) -> bool:
+    """resolve gets an action of its own where it belongs, so that it is the only one asked."""
+    return (database, service) == ("hosts", "resolve")
 
 
 def _place(line: Line, database: str, service: str) -> int:
@@ -260,7 +265,7 @@ def _removed(text: str, database: str, line: Line, name: str) -> str:
     if after and (
         before is not None
         or not first
-        or (name == "resolve" and _same(after.text, RETURN_UNLESS_DOWN))
+        or (_returns(database, name) and _same(after.text, RETURN_UNLESS_DOWN))
     ):
         last += 1
     start, end = line.words[first].start, line.words[last].end

@@ -133,10 +133,10 @@ def test_a_tree_without_a_wrong_import_keeps_them_all(tree: Path) -> None:
             id="from _machines down to _firewalld",
         ),
         pytest.param(
-            PLAN.format(room="_users"),
+            PLAN.format(room="_cellar"),
             "from .._core import plan",
             {"rooms"},
-            "plugins.module_utils._users",
+            "plugins.module_utils._cellar",
             id="a room that has no layer",
         ),
         pytest.param(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure
@@ -294,6 +294,7 @@ def test_nothing_is_lost_and_nothing_else_comes(text: str, database: str, name: 
             assert asked(made, other) == asked(text, other)
 
 
+@example("passwd: files [!UNAVAIL=return]\n", "passwd", "resolve")
 @given(texts(), DATABASES, WISHES)
 def test_there_and_back_is_where_it_began(text: str, database: str, name: str) -> None:
     wish = [Service(name)]
