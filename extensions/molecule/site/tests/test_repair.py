@@ -34,7 +34,7 @@ CHANGES = {
     "a service of the zone is gone": Change(
         "firewall-cmd --permanent --zone=machined --remove-service=dhcp; "
         "firewall-cmd --zone=machined --remove-service=dhcp",
-        "Set zones and policies",
+        "Set zones, policies and the zones of connections",
         "zone machined",
         ("/etc/firewalld/zones/machined.xml", "firewall's zones"),
     ),
