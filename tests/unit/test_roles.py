@@ -57,3 +57,8 @@ def test_no_other_role_spells_keys_of_a_list_that_it_would_have_to_know_all_of()
         if of_role(path.parents[1].name, variable)
     }
     assert spelled == {(role, variable) for _module, _argument, role, variable in LISTS}
+
+
+@pytest.mark.parametrize("key", ["users_shell", "users_linger", "users_allow_system"])
+def test_modules_that_share_a_key_say_the_same_of_it(key: str) -> None:
+    assert of_module("users", "machines")[key] == of_module("machines", "machines")[key]
