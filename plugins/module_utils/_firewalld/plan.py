@@ -52,9 +52,7 @@ FIREWALL = "firewalld"
 
 def plan(seen: Snapshot, wanted: t.Sequence[Wanted], *, bind_uplinks: bool = False) -> Plan:
     """The steps from what is there to what is wanted; nothing is touched that is not named."""
-    named = check_wanted(seen, [_resolved(seen, one) for one in wanted])
-    if bind_uplinks:
-        named = _with_uplinks(seen, named)
+    named = _named(seen, wanted, bind_uplinks)
     permanent = _goals(seen, named, {key: entry.settings for key, entry in seen.entries.items()})
     live = _live_goals(seen, named, permanent) if seen.running else {}
     check_goals(seen, named, permanent)
@@ -69,9 +67,7 @@ def zones_after(
     seen: Snapshot, wanted: t.Sequence[Wanted], *, bind_uplinks: bool = False
 ) -> dict[str, Settings]:
     """The zones of the permanent configuration as they will be, by their names."""
-    named = check_wanted(seen, [_resolved(seen, one) for one in wanted])
-    if bind_uplinks:
-        named = _with_uplinks(seen, named)
+    named = _named(seen, wanted, bind_uplinks)
     have = {key: entry.settings for key, entry in seen.entries.items()}
     goals = {**have, **_goals(seen, named, have)}
     return {key.name: goal for key, goal in goals.items() if key.kind == ZONE and goal is not None}
@@ -84,6 +80,12 @@ def results(seen: Snapshot, wanted: t.Sequence[Wanted]) -> list[tuple[Key, bool]
 
 
 # --- what is meant --------------------------------------------------------------------------
+
+
+def _named(seen: Snapshot, wanted: t.Sequence[Wanted], bind_uplinks: bool) -> Named:
+    """What is wanted of each zone and policy, by its real name, and checked."""
+    named = check_wanted(seen, [_resolved(seen, one) for one in wanted])
+    return _with_uplinks(seen, named) if bind_uplinks else named
 
 
 def _resolved(seen: Snapshot, wanted: Wanted) -> Wanted:
