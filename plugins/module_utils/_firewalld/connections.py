@@ -25,7 +25,7 @@ from .._core.plan import Failure, Plan, Step, Verbs, identities
 from .._core.run import CommandFailed, find, run
 from . import record as firewalld_record
 from .daemon import FIREWALLD, ZONES, ask
-from .model import Key, Settings, freeze, is_name, items_of
+from .model import ZONE, Key, Settings, freeze, is_name, items_of
 
 DIRECTORY = memory.of("connections")
 PATIENCE = 20.0
@@ -216,24 +216,39 @@ def plan(seen: Seen, zones: Zones) -> Plan:
 
 
 def moved(
-    plan_: Plan, live: t.Mapping[Key, Settings], there: t.Collection[str]
+    plan_: Plan, live: t.Mapping[Key, Settings], there: t.Collection[str], default: str
 ) -> dict[Key, Settings]:
-    """The running firewall as zones find it: without the links that connections take along."""
-    gone = {
-        link
+    """The running firewall as zones find it: with the links where connections have taken them.
+
+    O(there): the zones that there are already; O(default): the host's default zone.
+    """
+    goals = {
+        link: Key(ZONE, step.arguments["zone"] or default)
         for step in plan_
-        if step.verb == "assign" and step.arguments["zone"] in ("", *there)
+        if step.verb == "assign" and not _is_late(step, there)
         for link in step.arguments["links"]
     }
 
-    def remaining(settings: Settings) -> Settings:
-        links = tuple(link for link in items_of(settings, "interfaces") if link not in gone)
-        return freeze({**settings, "interfaces": links})
+    def bound(key: Key, settings: Settings) -> Settings:
+        links = [link for link in items_of(settings, "interfaces") if link not in goals]
+        links += [link for link, goal in goals.items() if goal == key]
+        return freeze({**settings, "interfaces": tuple(links)})
 
+    reached = {goal: live.get(goal, freeze({})) for goal in goals.values()}
     return {
-        key: remaining(settings) if "interfaces" in settings else settings
-        for key, settings in live.items()
+        key: bound(key, settings) if "interfaces" in settings or key in reached else settings
+        for key, settings in {**reached, **live}.items()
     }
+
+
+def leaving(plan_: Plan, there: t.Collection[str]) -> frozenset[str]:
+    """Links that connections take along only when zones have been made for them."""
+    late = [step for step in plan_ if step.verb == "assign" and _is_late(step, there)]
+    return frozenset(link for step in late for link in step.arguments["links"])
+
+
+def _is_late(step: Step, there: t.Collection[str]) -> bool:
+    return step.arguments["zone"] not in ("", *there)
 
 
 def around(plan_: Plan, other: Plan, there: t.Collection[str]) -> Plan:
@@ -244,8 +259,7 @@ def around(plan_: Plan, other: Plan, there: t.Collection[str]) -> Plan:
     late = [
         step
         for step in plan_
-        if step.verb == "forget"
-        or (step.verb == "assign" and step.arguments["zone"] not in ("", *there))
+        if step.verb == "forget" or (step.verb == "assign" and _is_late(step, there))
     ]
     early = tuple(step for step in plan_ if step not in late)
     zones = _after(early, other)

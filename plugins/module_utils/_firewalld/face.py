@@ -92,7 +92,11 @@ def _converged(module: Module) -> dict[str, t.Any]:
     assignments = connections.plan(there, zones)
     seen = firewalld_seen.snapshot(wanted, module.params["record"])
     now = {key.name for key in seen.entries if key.kind == ZONE}
-    seen = dataclasses.replace(seen, live=connections.moved(assignments, seen.live, now))
+    seen = dataclasses.replace(
+        seen,
+        live=connections.moved(assignments, seen.live, now, seen.default_zone),
+        leaving=connections.leaving(assignments, now),
+    )
     binding = {"bind_uplinks": module.params["bind_uplinks"]}
     plan = firewalld_plan.plan(seen, wanted, **binding)
     after = firewalld_plan.zones_after(seen, wanted, **binding)

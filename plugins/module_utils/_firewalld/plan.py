@@ -132,7 +132,8 @@ def _with_uplinks(seen: Snapshot, named: Named) -> Named:
     ours = seen.record[key].deltas if key in seen.record else {}
     theirs = reverted(ZONE, states.get(key, {}), ours)
     wanted = named.get(key, Wanted(key))
-    if any(items_of(theirs, name) for name in BINDINGS) or wanted.settings.get("interfaces"):
+    staying = {item for name in BINDINGS for item in items_of(theirs, name)} - seen.leaving
+    if staying or wanted.settings.get("interfaces"):
         return named
     bound = {
         item
@@ -140,7 +141,7 @@ def _with_uplinks(seen: Snapshot, named: Named) -> Named:
         if other != key
         for item in items_of(settings, "interfaces")
     }
-    uplinks = tuple(link for link in seen.uplinks if link not in bound)
+    uplinks = tuple(link for link in seen.uplinks if link not in bound | seen.leaving)
     settings = freeze({**wanted.settings, "interfaces": uplinks})
     return {**named, key: dataclasses.replace(wanted, settings=settings)}
 

@@ -77,6 +77,8 @@ class Snapshot:
     icmp_types: frozenset[str] = frozenset()
     uplinks: Items = ()
     """Interfaces with a default route."""
+    leaving: frozenset[str] = frozenset()
+    """Interfaces that go to zones which are made in this call, with their connections."""
     backend: str = "nftables"
     recording: t.Optional[str] = None
     """The name of the record, when one is kept."""

@@ -21,9 +21,16 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.connect
     around,
     check,
     contested,
+    leaving,
     listed,
+    moved,
     plan,
     wanted,
+)
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model import (
+    ZONE,
+    Key,
+    freeze,
 )
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -167,3 +174,30 @@ def test_no_zone_stands_for_the_default_zone() -> None:
         "b": "",
         "c": "work",
     }
+
+
+# --- what zones find ------------------------------------------------------------------------
+
+
+def zone(name: str) -> Key:
+    return Key(ZONE, name)
+
+
+def assigned(goal: str) -> tuple[Step, ...]:
+    one = Connection(UUID, "public", ("vpn0",), ("vpn0",))
+    return plan(Seen({"vpn": one}), {"vpn": goal})
+
+
+@pytest.mark.parametrize("goal", ["work", ""])
+def test_a_link_is_where_its_connection_takes_it(goal: str) -> None:
+    live = {zone("home"): freeze({"interfaces": ("vpn0", "eth0")})}
+    found = moved(assigned(goal), live, {"home", "work", "public"}, "public")
+    assert found[zone(goal or "public")]["interfaces"] == ("vpn0",)
+    assert found[zone("home")]["interfaces"] == ("eth0",)
+    assert leaving(assigned(goal), {"work"}) == frozenset()
+
+
+def test_a_link_stays_until_its_zone_is_made() -> None:
+    live = {zone("public"): freeze({"interfaces": ("vpn0",)})}
+    assert moved(assigned("work"), live, {"public"}, "public") == live
+    assert leaving(assigned("work"), {"public"}) == {"vpn0"}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,10 @@ from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.model i
     items_of,
     properties_of,
 )
-from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import plan
+from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.plan import (
+    plan,
+    zones_after,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._firewalld.record import (
     Record,
     parse_record,
@@ -355,6 +359,17 @@ def test_a_default_zone_that_somebody_bound_an_interface_to_is_left_alone() -> N
     firewall.live[PUBLIC] = freeze({**firewall.live[PUBLIC], "interfaces": ("eth1",)})
     firewall.converge(MACHINES, WAY_OUT, bind_uplinks=True)
     assert PUBLIC not in firewall.admin
+
+
+@pytest.mark.parametrize(("leaving", "bound"), [((), ()), (("vpn0",), ("eth0",))])
+def test_a_link_that_leaves_the_default_zone_does_not_count_as_bound_to_it(
+    leaving: tuple[str, ...], bound: tuple[str, ...]
+) -> None:
+    firewall = Firewall(version=(1, 3, 3), uplinks=("vpn0", "eth0"))
+    firewall.live[PUBLIC] = freeze({**firewall.live[PUBLIC], "interfaces": ("vpn0",)})
+    seen = dataclasses.replace(firewall.snapshot("r"), leaving=frozenset(leaving))
+    after = zones_after(seen, [MACHINES, WAY_OUT], bind_uplinks=True)
+    assert after["public"]["interfaces"] == bound
 
 
 # --- the record -----------------------------------------------------------------------------
