@@ -95,6 +95,8 @@ options:
     description:
       - What becomes of a user without a private group. V(check) refuses it; V(make) makes the
         group, with the user's number where that is free, and makes it the primary one.
+      - From systemd 258 on nothing in a home can be written inside unless user and group have the
+        same number, so with either value users whose numbers differ are refused there.
     type: str
     choices: [check, make]
     default: check

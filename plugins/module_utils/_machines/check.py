@@ -83,7 +83,8 @@ def _check_users(snapshot: Snapshot, one: Wanted) -> None:
     if not one.bound.names:
         return
     people, version = snapshot.residents, snapshot.version
-    users_check.check(one.bound, people, snapshot.rules, making=snapshot.rules.make_groups)
+    making = snapshot.rules.make_groups
+    users_check.check(one.bound, people, snapshot.rules, version, making=making)
     image = one.name if snapshot.of(one.name).image else one.image or ""
     tree = snapshot.trees.get(image)
     if tree is not None:

@@ -21,9 +21,13 @@ NOBODY = 65534
 FIRST_DYNAMIC, LAST_DYNAMIC = 61184, 65535
 # Since then BindUser= does without private users.
 SHARED_SINCE = 258
+# Since then the home is mapped for groups by the number of the user, whatever that of the group is.
+ONE_NUMBER_SINCE = 258
 
 
-def check(bound: Bound, people: People, rules: Rules, *, making: bool = False) -> None:
+def check(
+    bound: Bound, people: People, rules: Rules, version: int, *, making: bool = False
+) -> None:
     """Refuse users who cannot be bound; O(making): private groups may still be on their way."""
     numbers: dict[int, str] = {}
     for name in bound.names:
@@ -32,6 +36,7 @@ def check(bound: Bound, people: People, rules: Rules, *, making: bool = False) -
             _wrong_with_user(name, person, people, bound)
             or _wrong_with_home(person, people, rules)
             or _wrong_with_group(name, person, people, making)
+            or (_wrong_with_numbers(name, person, people) if version >= ONE_NUMBER_SINCE else None)
         )
         if not wrong and person.uid in numbers:
             wrong = f"{numbers[person.uid]} has the same number {person.uid}"
@@ -118,6 +123,36 @@ def _wrong_with_shared(name: str, group: Group) -> t.Optional[str]:
     others = sorted({*group.members, *group.primary_of} - {name})
     if others:
         return f"the group {name} is there, and not its own: {', '.join(others)} is in it as well"
+    return None
+
+
+def _wrong_with_numbers(name: str, person: Person, people: People) -> t.Optional[str]:
+    """Inside, the home's files have the user's group only if their group has the user's number."""
+    uid, home = person.uid, person.home
+    group = Group(person.gid) if person.group == name else people.groups.get(name)
+    taken = people.numbers.get(uid)
+    why = (
+        f"from {ONE_NUMBER_SINCE} on systemd gives a home into a machine with its user's number"
+        f" ({uid}) alone, for the group as well, and with another one nothing in it can be written"
+    )
+    if group is not None and group.gid != uid:
+        free = f"groupmod --gid {uid} {name}" + (f"; today {taken} has that" if taken else "")
+        return (
+            f"its group {name} has the number {group.gid}: {why}. Give both one number ({free}),"
+            f" and its files to the group again (chgrp --recursive --no-dereference {name}"
+            f" {home.real})"
+        )
+    if group is None and taken:
+        return (
+            f"a group of its own could not have its number, which is that of the group {taken}:"
+            f" {why}. Give that group or the user another number"
+        )
+    # Of what belongs to the former group, usermod makes the new one the group.
+    if home.gid not in (uid, person.gid):
+        return (
+            f"its home {home.path!r} belongs to group {home.gid}: {why}. Give it to its own (chgrp"
+            f" {name} {home.real})"
+        )
     return None
 
 

@@ -47,7 +47,8 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
 
 def _check(seen: Snapshot, guest: Guest, wanted: Wanted) -> None:
     bound = guest.bound
-    check.check(bound, seen.people, wanted.rules, making=wanted.rules.make_groups)
+    making = wanted.rules.make_groups
+    check.check(bound, seen.people, wanted.rules, seen.version, making=making)
     for image in (bound.machine, guest.image):
         found = seen.trees.get(image or "")
         if image and found is not None:

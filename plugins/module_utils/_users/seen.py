@@ -41,6 +41,7 @@ class Home:
     """Without links and dots; nothing when it leads nowhere."""
     is_directory: bool = False
     uid: t.Optional[int] = None
+    gid: t.Optional[int] = None
     replaceable: str = ""
     """A folder on the way in which others than root could put something in its place."""
     shared_with: tuple[str, ...] = ()
@@ -61,6 +62,8 @@ class Person:
     """Other names of the host with this number."""
     is_local: bool = True
     """In /etc/passwd, where usermod can change it."""
+    gid: int = -1
+    """The number of the primary group."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +82,8 @@ class People:
     persons: t.Mapping[str, Person] = dataclasses.field(default_factory=dict)
     groups: t.Mapping[str, Group] = dataclasses.field(default_factory=dict)
     """Those that have the names of users."""
-    numbers: frozenset[int] = frozenset()
-    """The numbers of all groups."""
+    numbers: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
+    """The numbers of all groups, with their names."""
     roots: tuple[str, ...] = ()
     """The folders that hold homes, without links and dots; those that are there."""
     first_user: int = FIRST_USER
@@ -135,7 +138,7 @@ def people(names: t.Collection[str], roots: t.Sequence[str]) -> People:
             for one in groups
             if one.gr_name in names
         },
-        numbers=frozenset(one.gr_gid for one in groups),
+        numbers={one.gr_gid: one.gr_name for one in groups},
         roots=real_roots,
         first_user=first_user(core_files.read(LOGIN_DEFS)),
     )
@@ -174,6 +177,7 @@ def _person(
         home=home_of(found.pw_dir, roots, {k: v for k, v in homes.items() if k != name}),
         same_uid=tuple(sorted(same)),
         is_local=name in local,
+        gid=found.pw_gid,
     )
 
 
@@ -201,6 +205,7 @@ def home_of(path: str, roots: t.Sequence[str], others: t.Mapping[str, str]) -> H
         real=real,
         is_directory=stat.S_ISDIR(status.st_mode),
         uid=status.st_uid,
+        gid=status.st_gid,
         replaceable=_replaceable(real, roots),
         shared_with=tuple(sorted(shared)),
     )

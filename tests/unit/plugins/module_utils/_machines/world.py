@@ -26,9 +26,8 @@ from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import
 NAMES = ("web", "db", "mail", "a-b.c")
 TEMPLATES = ("trixie", "bookworm")
 TEMPLATE_SETTINGS = {"bookworm": "[Network]\nZone=old\n"}
-ALAN = Person(
-    "alan", 1000, "alan", "/bin/bash", Home("/home/alan", "/home/alan", is_directory=True, uid=1000)
-)
+HOME = Home("/home/alan", "/home/alan", is_directory=True, uid=1000, gid=1000)
+ALAN = Person("alan", 1000, "alan", "/bin/bash", HOME, gid=1000)
 RESIDENTS = People({"alan": ALAN}, roots=("/home",))
 TEXTS = (None, "[Exec]\nNotifyReady=yes\n", "# mine\n[Network]\nPrivate=no\n")
 UNITS = (None, "[Service]\nMemoryMax=1G\n", "[Service]\nTasksMax=10\n")

@@ -46,13 +46,13 @@ def people(person: Person = ALAN, **more: t.Any) -> People:
 
 def refused(person: Person, bound: Bound = BOUND, **more: t.Any) -> str:
     with pytest.raises(Failure) as caught:
-        check(bound, people(person, **more), Rules())
+        check(bound, people(person, **more), Rules(), 257)
     assert caught.value.message.startswith("machine web: 'alan' cannot be its user: ")
     return caught.value.message
 
 
 def test_a_user_with_a_home_and_a_group_of_its_own_is_taken() -> None:
-    check(BOUND, people(), Rules())
+    check(BOUND, people(), Rules(), 257)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_whatever_is_written_in_a_passwd_file_only_own_folders_are_given_away(ho
         and not home.shared_with
     )
     try:
-        check(BOUND, people(dataclasses.replace(ALAN, home=home)), Rules())
+        check(BOUND, people(dataclasses.replace(ALAN, home=home)), Rules(), 257)
         assert good
     except Failure:
         assert not good
@@ -124,7 +124,7 @@ def test_whatever_is_written_in_a_passwd_file_only_own_folders_are_given_away(ho
 def test_a_system_user_can_be_meant_but_never_root() -> None:
     service = dataclasses.replace(ALAN, uid=999, home=dataclasses.replace(HOME, uid=999))
     allowing = dataclasses.replace(BOUND, allow_system=True)
-    check(allowing, people(service), Rules())
+    check(allowing, people(service), Rules(), 257)
     assert "root" in refused(dataclasses.replace(ALAN, uid=0), allowing)
     assert "system user" in refused(ALAN, first_user=2000)
 
@@ -133,20 +133,72 @@ def test_two_users_of_one_number_are_refused() -> None:
     bea = dataclasses.replace(ALAN, name="bea", group="bea")
     both = People({"alan": ALAN, "bea": bea}, roots=("/home",))
     with pytest.raises(Failure, match="alan has the same number 1000"):
-        check(Bound("web", ("alan", "bea")), both, Rules())
+        check(Bound("web", ("alan", "bea")), both, Rules(), 257)
 
 
 def test_a_private_group_may_still_be_on_its_way() -> None:
     person = dataclasses.replace(ALAN, group="users")
-    check(BOUND, people(person), Rules(), making=True)
+    check(BOUND, people(person), Rules(), 257, making=True)
     own = people(person, groups={"alan": Group(1000, ("alan",))})
-    check(BOUND, own, Rules(), making=True)
+    check(BOUND, own, Rules(), 257, making=True)
     for group in (Group(7, ("alan", "bea")), Group(7, (), ("bea",))):
         with pytest.raises(Failure, match="not its own: bea is in it"):
-            check(BOUND, people(person, groups={"alan": group}), Rules(), making=True)
+            check(BOUND, people(person, groups={"alan": group}), Rules(), 257, making=True)
     remote = dataclasses.replace(person, is_local=False)
     with pytest.raises(Failure, match="not in /etc/passwd"):
-        check(BOUND, people(remote), Rules(), making=True)
+        check(BOUND, people(remote), Rules(), 257, making=True)
+
+
+# --- one number ---------------------------------------------------------------------------------
+
+OWN = dataclasses.replace(ALAN, gid=1000, home=dataclasses.replace(HOME, gid=1000))
+WITHOUT = dataclasses.replace(
+    OWN, group="users", gid=100, home=dataclasses.replace(OWN.home, gid=100)
+)
+
+
+@pytest.mark.parametrize(
+    ("person", "more", "making", "says"),
+    [
+        (dataclasses.replace(OWN, gid=5900), {}, False, "its group alan has the number 5900"),
+        (
+            dataclasses.replace(OWN, gid=5900),
+            {"numbers": {1000: "bea"}},
+            True,
+            "groupmod --gid 1000 alan; today bea has that",
+        ),
+        (WITHOUT, {"groups": {"alan": Group(5900)}}, True, "its group alan has the number 5900"),
+        (WITHOUT, {"numbers": {1000: "bea"}}, True, "which is that of the group bea"),
+        (
+            dataclasses.replace(OWN, home=dataclasses.replace(HOME, gid=33)),
+            {},
+            False,
+            "'/home/alan' belongs to group 33",
+        ),
+        (
+            dataclasses.replace(WITHOUT, home=dataclasses.replace(HOME, gid=33)),
+            {},
+            True,
+            "'/home/alan' belongs to group 33",
+        ),
+    ],
+)
+def test_a_home_that_could_not_be_written_to_inside_is_refused_from_258_on(
+    person: Person, more: dict[str, t.Any], making: bool, says: str
+) -> None:
+    found = people(person, **more)
+    check(BOUND, found, Rules(), 257, making=making)
+    with pytest.raises(Failure) as caught:
+        check(BOUND, found, Rules(), 258, making=making)
+    assert says in caught.value.message and "from 258 on" in caught.value.message
+
+
+def test_user_group_and_home_of_one_number_are_taken_by_every_systemd() -> None:
+    for version in (252, 257, 258, 262):
+        check(BOUND, people(OWN, numbers={1000: "alan"}), Rules(), version)
+        check(BOUND, people(WITHOUT, numbers={100: "users"}), Rules(), version, making=True)
+        there = people(WITHOUT, groups={"alan": Group(1000)}, numbers={1000: "alan"})
+        check(BOUND, there, Rules(), version, making=True)
 
 
 # --- the machine ------------------------------------------------------------------------------

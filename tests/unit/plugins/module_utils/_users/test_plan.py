@@ -34,7 +34,7 @@ MAKING = Rules(make_groups=True)
 
 
 def seen(person: Person = ALAN, **more: t.Any) -> Snapshot:
-    found = People({"alan": person}, roots=("/home",), numbers=frozenset({100}))
+    found = People({"alan": person}, roots=("/home",), numbers={100: "users"})
     return dataclasses.replace(Snapshot(found, version=257), **more)
 
 
@@ -53,12 +53,18 @@ def test_who_has_none_gets_one_of_its_number_and_stays_where_it_was() -> None:
 
 
 def test_a_number_that_is_taken_is_left_and_a_group_that_is_there_used() -> None:
-    taken = dataclasses.replace(seen(CARL).people, numbers=frozenset({1000}))
+    taken = dataclasses.replace(seen(CARL).people, numbers={1000: "bea"})
     (step,) = plan(seen(people=taken), Wanted((WEB,), MAKING))
     assert "gid" not in step.arguments
     there = dataclasses.replace(seen(CARL).people, groups={"alan": Group(1000)})
     (step,) = plan(seen(people=there), Wanted((WEB,), MAKING))
     assert step.arguments["record"] == Record("users", made=False, joined=True)
+
+
+def test_a_number_that_is_taken_is_refused_where_it_must_be_the_users() -> None:
+    taken = dataclasses.replace(seen(CARL).people, numbers={1000: "bea"})
+    with pytest.raises(Failure, match="which is that of the group bea"):
+        plan(seen(people=taken, version=258), Wanted((WEB,), MAKING))
 
 
 def test_all_machines_are_looked_at_before_anybody_gets_a_group() -> None:
