@@ -83,6 +83,13 @@ def _surprises(wanted: t.Iterable[Wanted], snapshot: machines_seen.Snapshot) -> 
     """What is taken, and may not do what was meant."""
     for machine in wanted:
         yield from shares_check.warnings(machine.name, machine.shares, snapshot.host)
+        yield from users_check.concerns(
+            machine.bound,
+            snapshot.named_for(machine),
+            snapshot.residents,
+            snapshot.rules,
+            snapshot.version,
+        )
         image = machine.name if snapshot.of(machine.name).image else machine.image or ""
         if image in snapshot.trees:
             surprise = users_check.warning(machine.bound, snapshot.trees[image], image)

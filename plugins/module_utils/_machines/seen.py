@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._access import private_users
 from .._access import seen as access_seen
 from .._access import wanted as access_wanted
 from .._core import files as core_files
@@ -112,6 +113,21 @@ class Snapshot:
     def of(self, name: str) -> Seen:
         return self.machines.get(name, NOTHING)
 
+    def named_for(self, one: Wanted) -> tuple[str, ...]:
+        """Whom files that are there make users of a machine that says nothing of these files."""
+        seen = self.of(one.name)
+        if not one.declared or one.state == "absent":
+            return ()
+        settings = None
+        if one.settings is None:
+            settings = seen.settings
+            if settings is None and one.image and not seen.image:
+                settings = self.image_settings.get(one.image)
+        drop_in = seen.unit if one.unit is None else one.unit
+        named = users_wanted.named_in(settings, private_users.command_in(drop_in))
+        ours = seen.record.users if seen.record else ()
+        return tuple(name for name in named if name not in ours)
+
 
 # --- look -----------------------------------------------------------------------------------
 
@@ -165,7 +181,8 @@ def _with_residents(
 ) -> Snapshot:
     """Nobody who asks for no users pays for a look at them."""
     bound = {name for one in wanted for name in one.bound.names}
-    people = users_seen.people(bound, rules.home_roots)
+    named = {name for one in wanted for name in snapshot.named_for(one)}
+    people = users_seen.people(bound | named, rules.home_roots)
     asked: dict[str, frozenset[str]] = {}
     for one in wanted:
         record = snapshot.of(one.name).record
@@ -173,7 +190,7 @@ def _with_residents(
         if image and (one.bound.names or (one.declared and record and record.users)):
             shells = users_check.shells_of(one.bound, people)
             asked[image] = asked.get(image, frozenset()) | shells
-    if not asked:
+    if not asked and not named:
         return dataclasses.replace(snapshot, residents=people, rules=rules)
     return dataclasses.replace(
         snapshot,

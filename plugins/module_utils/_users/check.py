@@ -9,6 +9,7 @@ Private to the collection. Pure.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from .._access import private_users
@@ -182,6 +183,23 @@ def warning(bound: Bound, tree: t.Optional[Tree], image: str) -> t.Optional[str]
             " bus; install dbus-user-session of Debian there, or dbus or dbus-broker elsewhere"
         )
     return None
+
+
+def concerns(
+    bound: Bound, names: t.Iterable[str], people: People, rules: Rules, version: int
+) -> t.Iterator[str]:
+    """What would have refused O(names), had they been declared: a file that is there has them."""
+    for name in names:
+        if name in bound.names:
+            continue
+        try:
+            check(dataclasses.replace(bound, names=(name,)), people, rules, version)
+        except Failure as failure:
+            yield (
+                f"{failure.message}. It is not declared here, but BindUser= of its settings or"
+                " --bind-user of its unit names it, which this does not change: remove that there,"
+                " or declare the machine's users"
+            )
 
 
 # --- the machine ----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._users.check impor
     check,
     check_private,
     check_tree,
+    concerns,
     warning,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._users.seen import (
@@ -199,6 +200,15 @@ def test_user_group_and_home_of_one_number_are_taken_by_every_systemd() -> None:
         check(BOUND, people(WITHOUT, numbers={100: "users"}), Rules(), version, making=True)
         there = people(WITHOUT, groups={"alan": Group(1000)}, numbers={1000: "alan"})
         check(BOUND, there, Rules(), version, making=True)
+
+
+def test_whom_a_file_names_undeclared_is_spoken_of_when_it_would_be_refused() -> None:
+    found = People({"alan": OWN, "bea": dataclasses.replace(OWN, name="bea")}, roots=("/home",))
+    (said,) = concerns(Bound("web", ("grace",)), ("grace", "alan", "bea"), found, Rules(), 262)
+    assert said.startswith("machine web: 'bea' cannot be its user: its primary group is alan")
+    assert "is not declared here" in said
+    (said,) = concerns(Bound("web"), ("nosuch",), found, Rules(), 252)
+    assert "there is no such user" in said
 
 
 # --- the machine ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._users.wanted impo
     Bound,
     Rules,
     bound_in,
+    named_in,
     rules_of,
     settings_of,
     wanted_of,
@@ -85,6 +86,24 @@ def test_users_are_bound_beside_those_whom_the_settings_name() -> None:
 def test_whom_the_settings_name_is_looked_at_in_the_same_way(values: list[str], says: str) -> None:
     with pytest.raises(Failure, match=f"machine web: settings, .Files. BindUser=: .*{says}"):
         bound_in(entry(users=["grace"]), named(*values))
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "names"),
+    [
+        (None, (), ()),
+        ("[Files]\nBindUser=alan grace\nBindUser=alan bea\n", (), ("alan", "grace", "bea")),
+        ("[Files]\nBindUser=alan\nBindUser=\nBindUser=bea\n", (), ("bea",)),
+        ("[Files]\nBindUserShell=/bin/sh\n# BindUser=alan\n", (), ()),
+        ("[Exec]\nBindUser=alan\n", (), ()),
+        (None, ("systemd-nspawn", "--bind-user=alan", "--bind-user", "bea"), ("alan", "bea")),
+        (None, ("systemd-nspawn", "--bind-user-shell=alan", "--bind-user"), ("",)),
+    ],
+)
+def test_files_name_users_as_systemd_nspawn_reads_them(
+    settings: str | None, command: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert named_in(settings, command) == names
 
 
 def test_who_is_named_in_settings_alone_has_no_service_manager_from_here() -> None:
