@@ -463,7 +463,7 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "enabled": {"type": "bool"},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "users_shell": {"type": "str"},
+    "users_shell": {"type": "str", "no_log": False},
     "users_linger": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "users_allow_system": {"type": "bool", "default": False},
     "binds": {"type": "list", "elements": "dict", "default": [], "options": BIND},
@@ -486,7 +486,12 @@ ARGUMENTS = {
     "purge": {"type": "bool", "default": False},
     "check_limits": {"type": "bool", "default": True},
     "images_expected": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "users_home_roots": {"type": "list", "elements": "str", "default": ["/home", "/var/home"]},
+    "users_home_roots": {
+        "type": "list",
+        "elements": "str",
+        "default": ["/home", "/var/home"],
+        "no_log": False,
+    },
     "users_private_group": {"type": "str", "choices": ["check", "make"], "default": "check"},
     **face.WAITING,
 }

@@ -182,7 +182,7 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "image": {"type": "str", "no_log": False},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "users": {"type": "list", "elements": "str", "default": [], "no_log": False},
-    "users_shell": {"type": "str"},
+    "users_shell": {"type": "str", "no_log": False},
     "users_linger": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "users_allow_system": {"type": "bool", "default": False},
     "settings": {"type": "dict"},
@@ -190,7 +190,12 @@ ENTRY: t.Mapping[str, t.Mapping[str, t.Any]] = {
 
 ARGUMENTS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "machines": {"type": "list", "elements": "dict", "default": [], "options": ENTRY},
-    "home_roots": {"type": "list", "elements": "str", "default": ["/home", "/var/home"]},
+    "home_roots": {
+        "type": "list",
+        "elements": "str",
+        "default": ["/home", "/var/home"],
+        "no_log": False,
+    },
     "private_group": {"type": "str", "choices": ["check", "make"], "default": "check"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,35 @@ def test_a_module_says_what_it_needs_and_whom_it_trusts(module: str) -> None:
     assert "nspawn.machined.attributes" in documentation["extends_documentation_fragment"]
     (line,) = documentation["attributes"]["trust"]["details"]
     assert re.fullmatch(r"Needs root of the host\. Trusts [^.]+(\.\w[^.]*)*\.", line), line
+
+
+TELL = """
+import json, sys
+sys.path.insert(0, sys.argv.pop())
+import plant
+print(json.dumps({name: spec for name, spec in plant.specs().items() if "/" not in name}))
+"""
+
+
+def undecided(spec: dict[str, dict[str, object]], path: str) -> list[str]:
+    """The texts of which the spec of a module does not say whether they may be seen."""
+    found: list[str] = []
+    for name, entry in spec.items():
+        options = entry.get("options")
+        if isinstance(options, dict):
+            found += undecided(options, f"{path}.{name}")
+        elif "choices" in entry or "no_log" in entry:
+            continue
+        elif entry.get("type", "str") in ("str", "path", "list"):
+            found.append(f"{path}.{name}")
+    return found
+
+
+def test_each_text_that_a_module_takes_says_whether_it_may_be_seen() -> None:
+    """Of a mapping its keys decide, and of a command the program may be seen."""
+    files = str(TARGETS / "planted_word/files")
+    told = subprocess.run(
+        [sys.executable, "-c", TELL, files], check=True, capture_output=True, text=True
+    ).stdout
+    found = [one for name, spec in json.loads(told).items() for one in undecided(spec, name)]
+    assert found == ["machine_exec.argv", "machine_exec.cmd"]

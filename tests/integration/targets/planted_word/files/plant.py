@@ -126,6 +126,9 @@ PUBLIC: dict[str, str] = {
             "record",
             "files",
             "root",
+            "home_roots",
+            "users_home_roots",
+            "users_shell",
         ),
         "a path",
     ),
@@ -178,8 +181,10 @@ PUBLIC_IN_ROLES: dict[str, str] = {
         "the firewall and the network tell it everybody",
     ),
     "host_free_space": "a number with a unit",
-    **{name: PUBLIC[name] for name in ("name", "image", "users", "owner", "owners")},
+    "users_home_roots": PUBLIC["users_home_roots"],
 }
+# Lists whose entries a role gives to a module as they are: there its spec says it.
+GIVEN_ON = {"machines_wanted": ("machines", "machines")}
 QUOTED = "Ansible itself quotes what is no number, boolean or choice in an argument of a role"
 # What cannot be helped, or is another's: where it may be found, and why.
 EXCEPTIONS: dict[tuple[str, str], dict[str, str]] = {
@@ -415,19 +420,27 @@ def specs() -> dict[str, t.Mapping[str, t.Any]]:
     roles = Path(root, "ansible_collections/nspawn/machined/roles")
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
         told = yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
-        found[f"roles/{path.parents[1].name}"] = _of_role(told)
+        spec = _of_role(told, {name: {"no_log": False} for name in PUBLIC_IN_ROLES})
+        for name in set(GIVEN_ON).intersection(spec):
+            module, argument = GIVEN_ON[name]
+            taken = found[module][argument]["options"]
+            spec[name]["options"] = _of_role(told[name].get("options", {}), taken)
+        found[f"roles/{path.parents[1].name}"] = spec
     return found
 
 
-def _of_role(told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The options of a role as a module would spell them."""
+def _of_role(
+    told: t.Mapping[str, t.Any], taken: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> dict[str, t.Any]:
+    """The options of a role as a module would spell them, which O(taken) knows to be no secrets."""
     spec: dict[str, t.Any] = {}
     for name, entry in told.items():
         spec[name] = dict(entry)
-        if name in PUBLIC_IN_ROLES:
+        known = taken.get(name, {})
+        if known.get("no_log") is False:
             spec[name]["no_log"] = False
         if "options" in entry:
-            spec[name]["options"] = _of_role(entry["options"])
+            spec[name]["options"] = _of_role(entry["options"], known.get("options", {}))
     return spec
 
 
