@@ -37,7 +37,7 @@ def converge(module: Module) -> t.NoReturn:
 
 
 def _converge(module: Module) -> dict[str, t.Any]:
-    entries: list[dict[str, t.Any]] = module.params["builds"] or [module.params]
+    entries = entries_of(module.params)
     unprepared = module.check_mode and not host.is_installed()
     with contextlib.ExitStack() as stack:
         staff = _Staff(stack)
@@ -53,6 +53,12 @@ def _converge(module: Module) -> dict[str, t.Any]:
         stack.enter_context(locks.held(things, "mkosi_image", waiting=module.warn))
         planned = [_planned(request, builders[request.directory]) for request in requests]
         return _carried_out(module, planned, builders)
+
+
+def entries_of(params: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
+    """The builds of a call: those of its list, also when that is empty, or the one that it is."""
+    builds: t.Optional[list[t.Mapping[str, t.Any]]] = params["builds"]
+    return [params] if builds is None else builds
 
 
 class _Staff:
