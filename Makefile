@@ -99,6 +99,11 @@ molecule: host-system ## Molecule scenarios on test hosts (SCENARIO=, HOST=)
 test: venv ## all of these: lint sanity unit testhost molecule (STAGES=)
 	@$(ENV) python3 tests/tools/test_all.py $(STAGES)
 
+.PHONY: beside
+beside: venv ## modules of other collections, for the targets families and firewall_many
+	@$(ENV) python3 tests/tools/collections_beside.py community.general zypper pacman
+	@$(ENV) python3 tests/tools/collections_beside.py ansible.posix firewalld
+
 .PHONY: demo
 demo: host-system ## a test host, and the whole job on it
 	@$(ENV) tests/demo/run
