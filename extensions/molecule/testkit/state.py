@@ -20,12 +20,21 @@ State = dict[str, str]
 # Everything that the collection could have a reason to write to.
 TREES = (
     "/etc/NetworkManager",
+    "/etc/dbus-1",
     "/etc/firewalld",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/modules-load.d",
     "/etc/nsswitch.conf",
+    "/etc/passwd",
     "/etc/polkit-1",
     "/etc/resolv.conf",
+    "/etc/subgid",
+    "/etc/subuid",
+    "/etc/sysctl.conf",
     "/etc/sysctl.d",
     "/etc/systemd",
+    "/etc/sysusers.d",
     "/etc/tmpfiles.d",
     "/run/firewalld",
     "/run/systemd/network",
@@ -44,7 +53,22 @@ NSPAWN_MAKES = (
     "/run/systemd/nspawn/unix-export",
 )
 # Of these only the names: machines write into their images at any time.
-LISTINGS = ("/root", "/tmp", "/var/lib/machines", "/var/lib/private", "/var/tmp")
+LISTINGS = (
+    "/",
+    "/etc",
+    "/home",
+    "/root",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/cache",
+    "/var/lib",
+    "/var/lib/machines",
+    "/var/lib/mkosi",
+    "/var/lib/portables",
+    "/var/lib/private",
+    "/var/tmp",
+)
 # Services with PrivateTmp= have directories of random names there.
 NOT_LISTED = ("systemd-private-", ".ssh")
 # Each machine of systemd 262 has one for as long as it runs.
@@ -55,6 +79,10 @@ QUESTIONS = {
     "firewall's policies": "firewall-cmd --list-all-policies",
     "links": "ip -brief link show type veth",
     "bridges": "ip -brief link show type bridge",
+    "forwarding": "sysctl --all --pattern [.](ip_forward|forwarding|rp_filter)$",
+    # Without what has been counted; firewalld's own chains are told by its zones and policies.
+    "tables of packets": "nft --stateless list tables",
+    "polkit's rules": "find /usr/share/polkit-1/rules.d /usr/local/share/polkit-1 -type f",
     "packages": "dpkg-query --show",
     "services that run": "systemctl list-units --plain --no-legend --state=running --type=service",
     "unit files": "systemctl list-unit-files --plain --no-legend --no-pager",

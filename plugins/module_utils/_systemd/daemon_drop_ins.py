@@ -21,7 +21,7 @@ from .._core import files as core_files
 from .._core import locks, marks, masks
 from .._core.plan import Failure, Plan, Step, Verbs, identities, ordered
 from .._core.run import run
-from . import daemons, name_servers, unit_files, unit_text
+from . import daemons, name_servers, routing, unit_files, unit_text
 
 DIRECTORY = "/etc/systemd"
 
@@ -51,6 +51,11 @@ class Wanted:
     @property
     def service(self) -> str:
         return service_of(self.files)
+
+    @property
+    def sets_up_links(self) -> bool:
+        """What the daemon does with links of machines is our doing as well."""
+        return self.enabled and self.service == "systemd-networkd.service"
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -102,6 +107,8 @@ class Snapshot:
     texts: t.Mapping[str, t.Optional[str]]
     daemon: daemons.Seen
     unread: bool
+    routing: t.Optional[routing.Seen] = None
+    """Whether the host routes, where that is ours to take back."""
 
 
 def snapshot(wanted: Wanted) -> Snapshot:
@@ -109,6 +116,7 @@ def snapshot(wanted: Wanted) -> Snapshot:
         texts={path: core_files.read(path) for path in wanted.paths},
         daemon=daemons.snapshot(wanted.service),
         unread=marks.is_left(wanted.service),
+        routing=routing.snapshot() if wanted.sets_up_links else None,
     )
 
 
@@ -131,8 +139,31 @@ def plan(seen: Snapshot, wanted: Wanted) -> Plan:
                 needs=written,
             )
         )
-    steps += [dataclasses.replace(step, needs=step.needs | written) for step in service]
+    steps += _needing(service, written)
+    if seen.routing is not None:
+        going_on = seen.daemon.running and not daemons.ends(service)
+        steps = _around(steps, seen.routing, present=wanted.text is not None, going_on=going_on)
     return ordered(steps)
+
+
+def _around(
+    steps: t.Sequence[Step], seen: routing.Seen, *, present: bool, going_on: bool
+) -> list[Step]:
+    """How the host routes is remembered before all else, and brought back after it."""
+    more = routing.plan(seen, present=present, going_on=going_on)
+    if present:
+        return [*more, *_needing(steps, identities(*more))]
+    return [*steps, *_needing(more, identities(*steps))]
+
+
+def _needing(steps: t.Iterable[Step], needs: frozenset[str]) -> list[Step]:
+    return [dataclasses.replace(step, needs=step.needs | needs) for step in steps]
+
+
+def surprises(seen: Snapshot, wanted: Wanted) -> t.Iterator[str]:
+    """What a user would wonder about later."""
+    if seen.routing is not None:
+        yield from routing.surprises(seen.routing, present=wanted.text is not None)
 
 
 def _changes(seen: Snapshot, wanted: Wanted, path: str) -> t.Iterator[Step]:
@@ -214,6 +245,7 @@ def _start(step: Step) -> None:
 
 VERBS: Verbs = {
     **daemons.VERBS,
+    **routing.VERBS,
     "write": _write,
     "remove": _remove,
     "reload": _reload,

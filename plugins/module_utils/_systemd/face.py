@@ -39,8 +39,11 @@ def converge_daemon(module: Module) -> t.NoReturn:
     def body() -> dict[str, t.Any]:
         wanted = daemon_drop_ins.wanted_of(module.params)
         with core_module.holding(module, wanted.things):
-            plan = daemon_drop_ins.plan(daemon_drop_ins.snapshot(wanted), wanted)
+            seen = daemon_drop_ins.snapshot(wanted)
+            plan = daemon_drop_ins.plan(seen, wanted)
             result = core_module.converge(module, plan, daemon_drop_ins.VERBS)
+        for surprise in daemon_drop_ins.surprises(seen, wanted):
+            module.warn(surprise)
         names = [os.path.basename(name) for name in wanted.files if wanted.text is not None]
         if network_files.LINKS.keys() & set(names):
             found, links = network_files.there(), network_files.in_force()
