@@ -466,8 +466,8 @@ options:
     description:
       - Before 2.0 firewalld does not apply a policy from or to the default zone as long as no
         interface is bound to that zone by name. With V(true), where a policy of this call needs
-        it, the interfaces that have a default route are bound to the default zone, to which they
-        belong anyway. With firewalld 2.0 and later it does nothing.
+        it, the interfaces that packets leave by, which are those with a route, are bound to the
+        default zone, to which they belong anyway. With firewalld 2.0 and later it does nothing.
     type: bool
     default: false
   record:

@@ -135,15 +135,19 @@ def _with_uplinks(seen: Snapshot, named: Named) -> Named:
     staying = {item for name in BINDINGS for item in items_of(theirs, name)} - seen.leaving
     if staying or wanted.settings.get("interfaces"):
         return named
-    bound = {
-        item
-        for other, settings in states.items()
-        if other != key
-        for item in items_of(settings, "interfaces")
-    }
-    uplinks = tuple(link for link in seen.uplinks if link not in bound | seen.leaving)
+    others = [settings for other, settings in states.items() if other != key]
+    others += [one.settings for other, one in named.items() if other != key]
+    bound = {item for settings in others for item in items_of(settings, "interfaces")}
+    uplinks = tuple(
+        link for link in seen.uplinks if not _is_among(link, bound) and link not in seen.leaving
+    )
     settings = freeze({**wanted.settings, "interfaces": uplinks})
     return {**named, key: dataclasses.replace(wanted, settings=settings)}
+
+
+def _is_among(link: str, bound: t.Iterable[str]) -> bool:
+    """Whether it is one of these, of which those with a + at their end stand for many."""
+    return any(link.startswith(item[:-1]) if item.endswith("+") else link == item for item in bound)
 
 
 def _settings(seen: Snapshot) -> States:

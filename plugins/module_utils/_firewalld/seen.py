@@ -46,6 +46,9 @@ ADMIN_DIRECTORY = "/etc/firewalld"
 
 START_TIMEOUT = 60.0
 
+# A route to an address of the host itself, in /proc/net/ipv6_route.
+_LOCAL = 0x80000000
+
 _DIRECTORIES = {ZONE: "zones", POLICY: "policies"}
 
 
@@ -76,7 +79,7 @@ class Snapshot:
     live_services: frozenset[str] = frozenset()
     icmp_types: frozenset[str] = frozenset()
     uplinks: Items = ()
-    """Interfaces with a default route."""
+    """Interfaces that packets leave by."""
     leaving: frozenset[str] = frozenset()
     """Interfaces that go to zones which are made in this call, with their connections."""
     backend: str = "nftables"
@@ -250,16 +253,18 @@ def vendor_path(key: Key) -> str:
 
 
 def _uplinks() -> tuple[str, ...]:
-    """Interfaces with a default route, as the kernel lists them."""
-    found: list[str] = []
-    for line in lines_of(files.read("/proc/net/route") or "")[1:]:
-        fields = line.split()
-        if fields[1] == fields[7] == "00000000":
-            found.append(fields[0])
-    for line in lines_of(files.read("/proc/net/ipv6_route") or ""):
-        fields = line.split()
-        if fields[1] == "00" and fields[9] != "lo":
-            found.append(fields[9])
+    """Interfaces that packets leave by, as the kernel lists its routes."""
+    return uplinks_of(files.read("/proc/net/route") or "", files.read("/proc/net/ipv6_route") or "")
+
+
+def uplinks_of(ipv4: str, ipv6: str) -> tuple[str, ...]:
+    """The interfaces of these tables that somebody else is reached through."""
+    found = [line.split()[0] for line in lines_of(ipv4)[1:] if line.split()]
+    for line in lines_of(ipv6):
+        destination, *_more, flags, link = line.split()
+        is_own = bool(int(flags, 16) & _LOCAL) or destination.startswith(("fe8", "ff"))
+        if link != "lo" and not is_own:
+            found.append(link)
     return tuple(dict.fromkeys(found))
 
 

@@ -20,7 +20,7 @@ from .._shares import check as shares_check
 from .._systemd import machined
 from .._users import check as users_check
 from .._users.wanted import Rules
-from . import limits
+from . import limits, published
 from . import record as machines_record
 from . import result as machines_result
 from . import seen as machines_seen
@@ -81,6 +81,10 @@ def converge(
 
 def _surprises(wanted: t.Iterable[Wanted], snapshot: machines_seen.Snapshot) -> t.Iterator[str]:
     """What is taken, and may not do what was meant."""
+    wanted = list(wanted)
+    yield from published.warnings(
+        (one.name, one.settings) for one in wanted if one.state != "absent"
+    )
     for machine in wanted:
         yield from shares_check.warnings(machine.name, machine.shares, snapshot.host)
         yield from users_check.concerns(

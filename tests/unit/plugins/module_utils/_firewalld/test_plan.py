@@ -354,6 +354,12 @@ def test_an_uplink_that_has_a_zone_stays_in_it() -> None:
     assert firewall.live[PUBLIC]["interfaces"] == ("eth1",)
 
 
+def test_links_of_machines_are_no_way_out() -> None:
+    firewall = Firewall(version=(1, 3, 3), uplinks=("eth0", "ve-web", "vz-pair"))
+    firewall.converge(MACHINES, WAY_OUT, bind_uplinks=True)
+    assert firewall.live[PUBLIC]["interfaces"] == ("eth0",)
+
+
 def test_a_default_zone_that_somebody_bound_an_interface_to_is_left_alone() -> None:
     firewall = Firewall(version=(1, 3, 3), uplinks=("eth0",))
     firewall.live[PUBLIC] = freeze({**firewall.live[PUBLIC], "interfaces": ("eth1",)})

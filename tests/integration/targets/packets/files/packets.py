@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Send packets between machines, their host and a world outside, and tell which arrive.
+
+packets.py serve NAME PORT      answer on TCP and UDP, with the name and who asks
+packets.py ask KIND ADDRESS PORT    print the answer; nothing arrives: print "nothing"
+packets.py table PLAN           all probes of a plan (JSON), side by side; prints what came of each
+
+Each runs in the network of who sends: of a machine (by its leader) or of the world (a namespace).
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+PATIENCE = 3.0
+KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def serve(name: str, port: int) -> None:
+    streams = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    datagrams.bind(("", port))
+
+    def answer() -> None:
+        while True:
+            _word, peer = datagrams.recvfrom(64)
+            datagrams.sendto(told(name, peer[0]), peer)
+
+    threading.Thread(target=answer, daemon=True).start()
+    while True:
+        stream, peer = streams.accept()
+        with stream:
+            stream.sendall(told(name, peer[0]))
+
+
+def told(name: str, peer: str) -> bytes:
+    return f"{name} sees {peer.removeprefix('::ffff:')}".encode()
+
+
+def ask(kind: str, address: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, KINDS[kind]) as one:
+        one.settimeout(PATIENCE)
+        try:
+            one.connect((address, port))
+            if kind == "udp":
+                one.send(b"?")
+            return one.recv(256).decode().strip() or "an empty answer"
+        except OSError:
+            return "nothing"
+
+
+def table(plan: dict[str, dict[str, object]]) -> dict[str, str]:
+    """O(plan): by name what enters the sender's network, and what is asked there."""
+
+    def one(probe: dict[str, object]) -> str:
+        enter, question = probe["enter"], probe["ask"]
+        argv = [*enter, sys.executable, __file__, "ask", *map(str, question)]  # type: ignore[misc]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = {name: pool.submit(one, probe) for name, probe in plan.items()}
+        return {name: answer.result() for name, answer in answers.items()}
+
+
+def main() -> None:
+    verb, *words = sys.argv[1:]
+    if verb == "serve":
+        serve(words[0], int(words[1]))
+    elif verb == "ask":
+        print(ask(words[0], words[1], int(words[2])))
+    else:
+        print(json.dumps(table(json.loads(words[0]))))
+
+
+if __name__ == "__main__":
+    main()
