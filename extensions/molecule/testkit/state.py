@@ -79,7 +79,7 @@ QUESTIONS = {
     "firewall's policies": "firewall-cmd --list-all-policies",
     "links": "ip -brief link show type veth",
     "bridges": "ip -brief link show type bridge",
-    "forwarding": "sysctl --all --pattern [.](ip_forward|forwarding|rp_filter)$",
+    "forwarding": "sysctl --all --pattern [.](all|default)[.](forwarding|rp_filter)$",
     # Without what has been counted; firewalld's own chains are told by its zones and policies.
     "tables of packets": "nft --stateless list tables",
     "polkit's rules": "find /usr/share/polkit-1/rules.d /usr/local/share/polkit-1 -type f",
