@@ -69,6 +69,8 @@ LISTINGS = (
     "/var/lib/private",
     "/var/tmp",
 )
+# mkosi's own, of packages: they are for all builds of a host, and not ours.
+CACHE_OF_PACKAGES = "/var/cache/mkosi"
 # Services with PrivateTmp= have directories of random names there.
 NOT_LISTED = ("systemd-private-", ".ssh")
 # Each machine of systemd 262 has one for as long as it runs.
@@ -110,8 +112,9 @@ def state() -> State:
     unlisted = (*NOT_LISTED, OF_A_MACHINE) if machines else NOT_LISTED
     for directory in LISTINGS:
         for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-            if not name.startswith(unlisted):
-                found[f"{directory}/{name}"] = "is there"
+            path = os.path.join(directory, name)
+            if not name.startswith(unlisted) and path != CACHE_OF_PACKAGES:
+                found[path] = "is there"
     for subject, question in QUESTIONS.items():
         found[subject] = _answer(question)
     for leader, machine in machines:

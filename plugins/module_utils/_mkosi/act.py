@@ -126,10 +126,11 @@ class _Acts:
         builder.call(clearing.remove_outputs, paths, patterns, patience=clearing.TIMEOUT)
 
     def _forget(self, step: Step) -> None:
-        builder, outputs = self._builder(step), mkosi_record.read(step.subject).outputs
-        emptied = [os.path.dirname(one) for one in outputs if one.startswith(f"{step.subject}/")]
-        builder.call(clearing.remove_empty_directories, emptied)
-        ground.remove_empty(step.subject, builder)
+        builder, record = self._builder(step), mkosi_record.read(step.subject)
+        below = (one for one in record.outputs if one.startswith(f"{step.subject}/"))
+        builder.call(clearing.remove_empty_directories, [os.path.dirname(one) for one in below])
+        for emptied in (step.subject, *record.above):
+            ground.remove_empty(emptied, builder)
         mkosi_record.forget(step.subject)
 
 

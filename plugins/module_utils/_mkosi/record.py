@@ -37,6 +37,8 @@ class Record:
     version: t.Optional[str] = None
     uid: int = 0
     """The user who built it."""
+    above: tuple[str, ...] = ()
+    """Directories above it that were made for it, the lowest first."""
 
 
 def _path(directory: str) -> str:
@@ -49,7 +51,14 @@ def exists(directory: str) -> bool:
 
 def read(directory: str) -> Record:
     """The record of a directory; a new one, not yet written, when there is none."""
-    text = core_files.read(_path(directory))
+    # Not there, or cut off: then nothing is known and it is built again.
+    found = _parsed(core_files.read(_path(directory)), directory)
+    if found:
+        return found
+    return Record(directory, secrets.token_hex(16), above=_to_be_made_above(directory))
+
+
+def _parsed(text: t.Optional[str], directory: str) -> t.Optional[Record]:
     try:
         fields = json.loads(text or "")
         return Record(
@@ -60,10 +69,33 @@ def read(directory: str) -> Record:
             tuple(fields.get("outputs", ())),
             fields.get("version"),
             int(fields.get("uid", 0)),
+            tuple(fields.get("above", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        # Not there, or cut off: then nothing is known and it is built again.
-        return Record(directory, secrets.token_hex(16))
+        return None
+
+
+def _to_be_made_above(directory: str) -> tuple[str, ...]:
+    """What will have been made above a directory, for it or for others; the lowest first.
+
+    Who goes last takes it away, as long as each remembers it.
+    """
+    made = {path for other in _all() for path in other.above}
+    return tuple(p for p in _above(directory) if p in made or not os.path.lexists(p))
+
+
+def _above(directory: str) -> list[str]:
+    found = [os.path.dirname(os.path.normpath(directory))]
+    while os.path.dirname(found[-1]) != found[-1]:
+        found.append(os.path.dirname(found[-1]))
+    return found[:-1]
+
+
+def _all() -> t.Iterator[Record]:
+    for name in os.listdir(STATE_DIRECTORY) if os.path.isdir(STATE_DIRECTORY) else ():
+        found = _parsed(core_files.read(os.path.join(STATE_DIRECTORY, name)), "")
+        if found:
+            yield found
 
 
 def write(record: Record) -> None:

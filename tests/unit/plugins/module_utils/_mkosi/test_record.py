@@ -17,7 +17,9 @@ def _memory(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_was_remembered_is_read_again_until_it_is_forgotten() -> None:
-    known = Record("/srv/a", "salt", ("mkosi.conf",), "sha256:0", ("/srv/a/out.tar",), "25.3")
+    known = Record(
+        "/srv/a", "salt", ("mkosi.conf",), "sha256:0", ("/srv/a/out.tar",), "25.3", 7, ("/srv",)
+    )
     record.write(known)
     assert record.read("/srv/a") == known
     assert record.exists("/srv/a")
@@ -37,3 +39,15 @@ def test_a_record_that_was_cut_off_is_none(text: str, tmp_path: pathlib.Path) ->
     (file,) = (tmp_path / "memory/mkosi").iterdir()
     file.write_text(text)
     assert record.read("/srv/a").digest is None
+
+
+def test_what_is_made_above_a_directory_is_remembered_with_each_that_is_below(
+    tmp_path: pathlib.Path,
+) -> None:
+    top, first, second = (str(tmp_path / part) for part in ("top", "top/in/a", "top/b"))
+    made = record.read(first).above
+    assert made == (f"{top}/in", top)
+    record.write(Record(first, "salt", above=made))
+    (tmp_path / "top/in").mkdir(parents=True)
+    assert record.read(second).above == (top,)
+    assert record.read(str(tmp_path / "other")).above == ()
