@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+import typing as t
 
 PATIENCE = 3.0
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
@@ -59,12 +60,12 @@ def ask(kind: str, address: str, port: int) -> str:
             return "nothing"
 
 
-def table(plan: dict[str, dict[str, object]]) -> dict[str, str]:
+def table(plan: dict[str, dict[str, list[t.Any]]]) -> dict[str, str]:
     """O(plan): by name what enters the sender's network, and what is asked there."""
 
-    def one(probe: dict[str, object]) -> str:
-        enter, question = probe["enter"], probe["ask"]
-        argv = [*enter, sys.executable, __file__, "ask", *map(str, question)]  # type: ignore[misc]
+    def one(probe: dict[str, list[t.Any]]) -> str:
+        words = [str(word) for word in probe["ask"]]
+        argv = [*probe["enter"], sys.executable, __file__, "ask", *words]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
