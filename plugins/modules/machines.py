@@ -154,9 +154,11 @@ options:
               - V(idmap) gives users the same numbers on both sides. Root of the machine is root
                 there, and can put programs with the setuid bit on the host.
               - V(rootidmap) lets root of the machine be whoever owns the directory on the host.
-                Nobody else in the machine is anybody there.
+                Nobody else in the machine is anybody there. Of groups it is the one that has the
+                number of the owner. Where the directory has another group nobody can write to it,
+                of which a warning tells.
               - V(owneridmap) lets whoever owns the place in the machine be the owner on the host.
-                It needs systemd 256.
+                It needs systemd 256. Of groups the same holds.
               - The file system has to take part - btrfs from Linux 5.15, ext4 and xfs from 5.12,
                 tmpfs from 6.3; nfs, cifs and overlay do not.
             type: str
@@ -175,7 +177,8 @@ options:
             type: str
           group:
             description:
-              - Its group when it is made. When left out, root.
+              - Its group when it is made. When left out, the primary group of
+                O(machines[].binds[].owner), or root.
             type: str
           mode:
             description:

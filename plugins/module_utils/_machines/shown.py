@@ -23,13 +23,13 @@ def make(draft: Draft) -> None:
     for share in _missing(draft):
         mode = DEFAULT_MODE if share.mode is None else share.mode
         uid = host.users[share.owner] if share.owner else 0
-        gid = host.groups[share.group] if share.group else 0
+        group, gid = host.group_of(share)
         draft.step(
             "make",
             share.source,
             after={
                 "owner": share.owner or "root",
-                "group": share.group or "root",
+                "group": group,
                 "mode": f"{mode:04o}",
             },
             needs=draft.steps_of("record"),

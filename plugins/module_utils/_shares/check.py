@@ -42,6 +42,8 @@ SYSTEM = (
 READABLE = ("/usr",)
 # Nothing else than a directory that many share.
 SHARED = ("/home", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var/lib", "/var/tmp")
+# Of groups these know but one, whose number is that of the owner: systemd maps both alike.
+ONE_NUMBER = ("rootidmap", "owneridmap")
 # Since when a file system can be mounted with other numbers; of those that cannot, never.
 NEVER = (1 << 16, 0)
 MAPS: t.Mapping[str, tuple[int, int]] = {
@@ -86,7 +88,21 @@ def warnings(machine: str, shares: t.Sequence[Share], host: Host) -> list[str]:
                 f"{here}: with idmap root of the machine writes there as root of the host, also"
                 " programs with the setuid bit; rootidmap does not let it"
             )
+        if share.mapping in ONE_NUMBER and not share.read_only:
+            uid, gid = _numbers(share, place, host)
+            if uid != gid:
+                found.append(
+                    f"{here}: with {share.mapping} of all groups the machine sees only the one that"
+                    f" has the number of the owner ({uid}), and this belongs to group {gid}:"
+                    " nobody there can write to it. Give it to a group of that number"
+                )
     return found
+
+
+def _numbers(share: Share, place: Place, host: Host) -> tuple[int, int]:
+    if place.kind is not None:
+        return place.uid, place.gid
+    return host.users[share.owner] if share.owner else 0, host.group_of(share)[1]
 
 
 def _check_there(share: Share, place: Place, here: str) -> None:

@@ -18,6 +18,8 @@ import typing as t
 from .._core import descriptors
 from .wanted import Share
 
+_T = t.TypeVar("_T")
+
 MOUNTS = "/proc/self/mountinfo"
 
 
@@ -47,6 +49,14 @@ class Host:
     users: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     groups: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     kernel: tuple[int, int] = (0, 0)
+    own_groups: t.Mapping[str, tuple[str, int]] = dataclasses.field(default_factory=dict)
+    """The primary groups of these users, by name and number."""
+
+    def group_of(self, share: Share) -> tuple[str, int]:
+        """The group that a directory gets which is made."""
+        if share.group is not None:
+            return share.group, self.groups[share.group]
+        return self.own_groups.get(share.owner or "", ("root", 0))
 
 
 def snapshot(shares: t.Sequence[Share]) -> Host:
@@ -59,6 +69,7 @@ def snapshot(shares: t.Sequence[Share]) -> Host:
         users=_known((share.owner for share in shares), _uid),
         groups=_known((share.group for share in shares), _gid),
         kernel=_kernel(platform.release()),
+        own_groups=_known((share.owner for share in shares), _own_group),
     )
 
 
@@ -121,12 +132,12 @@ def _kernel(release: str) -> tuple[int, int]:
 # --- people ---------------------------------------------------------------------------------
 
 
-def _known(names: t.Iterable[t.Optional[str]], number: t.Callable[[str], int]) -> dict[str, int]:
+def _known(names: t.Iterable[t.Optional[str]], look: t.Callable[[str], _T]) -> dict[str, _T]:
     found = {}
     for name in names:
         if name is not None:
             try:
-                found[name] = number(name)
+                found[name] = look(name)
             except (KeyError, ValueError):
                 continue
     return found
@@ -134,6 +145,14 @@ def _known(names: t.Iterable[t.Optional[str]], number: t.Callable[[str], int]) -
 
 def _uid(name: str) -> int:
     return int(name) if name.isascii() and name.isdigit() else pwd.getpwnam(name).pw_uid
+
+
+def _own_group(name: str) -> tuple[str, int]:
+    user = pwd.getpwuid(int(name)) if name.isascii() and name.isdigit() else pwd.getpwnam(name)
+    try:
+        return grp.getgrgid(user.pw_gid).gr_name, user.pw_gid
+    except KeyError:
+        return str(user.pw_gid), user.pw_gid
 
 
 def _gid(name: str) -> int:

@@ -96,6 +96,39 @@ def test_idmap_is_warned_of() -> None:
     assert not warnings("web", [share(mapping="rootidmap")], host)
 
 
+@pytest.mark.parametrize("mapping", ["rootidmap", "owneridmap"])
+def test_a_group_that_the_mapping_leaves_out_is_warned_of(mapping: str) -> None:
+    host = Host({"/srv/web": place(uid=1000, gid=50)})
+    (said,) = warnings("web", [share(mapping=mapping)], host)
+    assert "the number of the owner (1000), and this belongs to group 50" in said
+    assert not warnings("web", [share(mapping=mapping, read_only=True)], host)
+    same = Host({"/srv/web": place(uid=1000, gid=1000)})
+    assert not warnings("web", [share(mapping=mapping)], same)
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "warned"),
+    [
+        (None, None, False),
+        ("alan", None, False),
+        ("carl", None, True),
+        ("alan", "staff", True),
+        (None, "staff", True),
+    ],
+)
+def test_what_is_to_be_made_is_warned_of_by_what_it_will_be(
+    owner: str | None, group: str | None, warned: bool
+) -> None:
+    host = Host(
+        {"/srv/web": place(kind=None)},
+        {"alan": 1000, "carl": 1001},
+        {"staff": 50},
+        own_groups={"alan": ("alan", 1000), "carl": ("users", 100)},
+    )
+    one = share(mapping="rootidmap", create=True, owner=owner, group=group)
+    assert bool(warnings("web", [one], host)) is warned
+
+
 @pytest.mark.parametrize("mapping", ["idmap", "rootidmap", "owneridmap"])
 def test_a_mapping_needs_private_users(mapping: str) -> None:
     assert not refused(share(mapping=mapping), place())

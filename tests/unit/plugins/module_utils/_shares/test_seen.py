@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 from pathlib import Path
 
@@ -64,6 +66,19 @@ def test_people_are_known_by_name_or_number(tmp_path: Path) -> None:
     host = look(tmp_path, owner="root", group="12")
     assert host.users == {"root": 0} and host.groups == {"12": 12}
     assert look(tmp_path, owner="no-such-user").users == {}
+
+
+def test_what_is_made_for_somebody_has_the_group_of_that_user(tmp_path: Path) -> None:
+    root = grp.getgrgid(pwd.getpwnam("root").pw_gid)
+    for owner, group, expected in (
+        ("root", None, (root.gr_name, root.gr_gid)),
+        ("0", None, (root.gr_name, root.gr_gid)),
+        ("root", "12", ("12", 12)),
+        (None, None, ("root", 0)),
+        ("4000000", None, ("root", 0)),
+    ):
+        host = look(tmp_path, owner, group)
+        assert host.group_of(Share(str(tmp_path), "/mnt", owner=owner, group=group)) == expected
 
 
 def test_the_kernel_s_version_is_two_numbers() -> None:
