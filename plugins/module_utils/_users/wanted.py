@@ -121,15 +121,24 @@ def bound_in(
 def named_in(settings: t.Optional[str], command: t.Sequence[str]) -> tuple[str, ...]:
     """Whom a settings file and the command of a unit make users, whoever wrote that."""
     found: list[str] = []
-    if settings is not None and "BindUser" in settings:
-        for value in nspawn_file.parse(settings).values_of("Files", "BindUser"):
-            # An empty one takes back what comes before it.
-            found = [*found, *value.split()] if value else []
+    for value in _bound_by(settings or ""):
+        # An empty one takes back what comes before it.
+        found = [*found, *value.split()] if value else []
     for word, following in zip(command, [*command[1:], ""]):
         option, equals, value = word.partition("=")
         if option == "--bind-user":
             found.append(value if equals else following)
     return tuple(dict.fromkeys(found))
+
+
+def _bound_by(settings: str) -> t.Sequence[str]:
+    """What a file says of users; one that no systemd takes whole says nothing."""
+    if "BindUser" not in settings:
+        return ()
+    try:
+        return nspawn_file.parse(settings).values_of("Files", "BindUser")
+    except Failure:
+        return ()
 
 
 def _check_names(names: t.Sequence[str], here: str) -> None:

@@ -98,6 +98,7 @@ def test_whom_the_settings_name_is_looked_at_in_the_same_way(values: list[str], 
         ("[Exec]\nBindUser=alan\n", (), ()),
         (None, ("systemd-nspawn", "--bind-user=alan", "--bind-user", "bea"), ("alan", "bea")),
         (None, ("systemd-nspawn", "--bind-user-shell=alan", "--bind-user"), ("",)),
+        ("[Files\nBindUser=alan\n", (), ()),
     ],
 )
 def test_files_name_users_as_systemd_nspawn_reads_them(
