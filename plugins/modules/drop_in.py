@@ -70,6 +70,8 @@ options:
         enabled it is remembered on the host.
       - With O(state=absent), V(true) disables and stops a daemon that this module has enabled,
         and no other.
+      - For networkd whether the host forwards packets is remembered as well, and brought back with
+        O(state=absent), unless somebody else may need it by then, of which a warning tells.
     type: bool
     default: false
 seealso:

@@ -116,7 +116,9 @@ def snapshot(wanted: Wanted) -> Snapshot:
         texts={path: core_files.read(path) for path in wanted.paths},
         daemon=daemons.snapshot(wanted.service),
         unread=marks.is_left(wanted.service),
-        routing=routing.snapshot() if wanted.sets_up_links else None,
+        routing=(
+            routing.snapshot(present=wanted.text is not None) if wanted.sets_up_links else None
+        ),
     )
 
 

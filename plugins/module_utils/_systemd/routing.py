@@ -41,6 +41,8 @@ SYSCTL_DIRECTORIES = (
 )
 # What the host's side of machines is called.
 _MACHINES = ("ve-", "vz-")
+# What the role network writes for network_forwarding.
+OWN = "60-nspawn-machined-forwarding.conf"
 _SYSCTLS = {
     "net.ipv4.ip_forward": "ipv4",
     "net.ipv4.conf.all.forwarding": "ipv4",
@@ -78,13 +80,19 @@ class Seen:
     asked: t.Mapping[str, tuple[bool, str]] = dataclasses.field(default_factory=dict)
     """By family what a file for sysctl says, and which."""
     version: str = ""
+    begun: bool = False
+    """A run was cut off while it brought back what was before."""
 
 
 # --- seen -----------------------------------------------------------------------------------
 
 
-def snapshot() -> Seen:
-    return Seen(_now(), _parsed(files.read(RECORD)), asked(_sysctl_files()), _version())
+def snapshot(*, present: bool) -> Seen:
+    """Not O(present): the role's own file is on its way out, also in check mode, where it stays."""
+    text = files.read(RECORD)
+    paths = [path for path in _sysctl_files() if present or os.path.basename(path) != OWN]
+    texts = [(path, files.read(path) or "") for path in paths]
+    return Seen(_now(), _parsed(text), asked(texts), _version(), is_begun(text or ""))
 
 
 def _now() -> Routing:
@@ -144,15 +152,22 @@ def _parsed(text: t.Optional[str]) -> t.Optional[Routing]:
         return None
 
 
-def _sysctl_files() -> t.Iterator[tuple[str, str]]:
-    """Their paths and texts in the order in which they are read; the last word counts."""
+def is_begun(text: str) -> bool:
+    """Whether a record says that a run has begun to bring back what it has."""
+    try:
+        return bool(json.loads(text)["begun"])
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _sysctl_files() -> list[str]:
+    """Their paths in the order in which they are read; the last word counts."""
     found: dict[str, str] = {}
     for directory in SYSCTL_DIRECTORIES:
         for name in os.listdir(directory) if os.path.isdir(directory) else ():
             if name.endswith(".conf"):
                 found.setdefault(name, os.path.join(directory, name))
-    for path in (*(path for _name, path in sorted(found.items())), "/etc/sysctl.conf"):
-        yield path, files.read(path) or ""
+    return [*(path for _name, path in sorted(found.items())), "/etc/sysctl.conf"]
 
 
 def asked(texts: t.Iterable[tuple[str, str]]) -> dict[str, tuple[bool, str]]:
@@ -189,14 +204,14 @@ def plan(seen: Seen, *, present: bool, going_on: bool = False) -> Plan:
         Step(
             "stop forwarding",
             FAMILIES[family],
-            {"family": family, "switches": seen.before.switches[family]},
+            {"family": family, "before": seen.before},
             before={"forwarding": True},
             after={"forwarding": False},
         )
         for family in FAMILIES
         if _began_here(seen, seen.before, family) and not _is_kept(seen, seen.before, family)
     ]
-    if steps and going_on and _major(seen.version) >= _ONCE:
+    if (steps or seen.begun) and going_on and _major(seen.version) >= _ONCE:
         steps.append(Step("restart", NETWORKD, needs=identities(*steps)))
     steps += [
         Step("remove table", f"{TABLES[family]} {TABLE}", {"family": family})
@@ -272,20 +287,26 @@ def _sysctl(family: str) -> str:
 
 
 def _remember(step: Step) -> None:
-    now: Routing = step.arguments["now"]
+    _write(step.arguments["now"], begun=False)
+
+
+def _write(routing: Routing, *, begun: bool) -> None:
     record = {
-        "switches": {family: dict(found) for family, found in now.switches.items()},
-        "links": sorted(now.links),
-        "tables": sorted(now.tables),
+        "begun": begun,
+        "switches": {family: dict(found) for family, found in routing.switches.items()},
+        "links": sorted(routing.links),
+        "tables": sorted(routing.tables),
     }
     memory.write(RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def _stop(step: Step) -> None:
     """The kernel lets all links follow the word for all of them; then those that were on are."""
-    family, before = step.arguments["family"], step.arguments["switches"]
+    family, before = step.arguments["family"], step.arguments["before"]
+    # A next run that finds nothing forwarded any more restarts networkd all the same.
+    _write(before, begun=True)
     _set(family, ALL, on=False)
-    for link, on in before.items():
+    for link, on in before.switches[family].items():
         if on and link != ALL:
             _set(family, link, on=True)
 

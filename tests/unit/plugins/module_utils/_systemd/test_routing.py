@@ -14,6 +14,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._systemd.routing i
     Routing,
     Seen,
     asked,
+    is_begun,
     is_filled,
     plan,
     surprises,
@@ -63,6 +64,13 @@ def test_networkd_is_told_where_it_would_not_route_a_second_time(version: str, a
     assert (restarted in back(Seen(ROUTER, QUIET, version=version), going_on=True)) is again
     assert restarted not in back(Seen(ROUTER, QUIET, version=version))
     assert restarted not in back(Seen(ROUTER, ROUTER, version=version), going_on=True)
+
+
+def test_a_run_that_was_cut_off_is_carried_on_with_a_restart() -> None:
+    cut_off = Seen(QUIET, QUIET, version="257.9", begun=True)
+    assert back(cut_off, going_on=True) == ["restart systemd-networkd.service", FORGOTTEN]
+    assert is_begun('{"begun": true}')
+    assert not any(map(is_begun, ("", "[]", "{}", '{"begun": false}')))
 
 
 def test_who_may_need_it_keeps_it_and_is_named() -> None:
