@@ -14,6 +14,7 @@ MACHINES = Path("/var/lib/machines")
 SETTINGS = Path("/etc/systemd/nspawn")
 UNITS = Path("/etc/systemd/system")
 NETWORK = Path("/etc/systemd/network/80-container-ve.network.d/two-sites.conf")
+RULES = Path("/etc/polkit-1/rules.d/60-nspawn-machined.rules")
 MEMORY = Path("/var/lib/nspawn.machined")
 TEMPORARY = (".nspawn-machined", ".#nspawn-machined", ".#.nspawn-machined")
 
@@ -59,7 +60,10 @@ def machine(name: str) -> dict[str, object]:
 def main() -> None:
     there = [name for name in entries(MACHINES) if name.startswith("two-")]
     known = [name[:-5] for name in entries(MEMORY / "machines") if name.startswith("two-")]
-    folders = (MACHINES, SETTINGS, UNITS, MEMORY / "machines", MEMORY / "images")
+    folders = (
+        *(MACHINES, SETTINGS, UNITS, MEMORY, MEMORY / "machines", MEMORY / "images"),
+        *(NETWORK.parent, NETWORK.parents[1], RULES.parent, Path("/etc/sysctl.d")),
+    )
     left = [
         f"{folder}/{name}"
         for folder in folders
@@ -75,6 +79,12 @@ def main() -> None:
                 "unread": entries(Path("/run/nspawn.machined/unread")),
                 "read-only": said("machinectl", "show-image", "two-image", "-p", "ReadOnly"),
                 "ports": said("firewall-cmd", "--permanent", "--zone=two", "--list-ports"),
+                "owners": RULES.exists() and "two-p1" in RULES.read_text(),
+                "package": Path("/usr/bin/hello").exists(),
+                "dns": who_in(
+                    "".join(file.read_text() for file in NETWORK.parent.glob("*.conf")),
+                    r"^DNS=192\.0\.2\.(\d+)$",
+                ),
                 "network": who_in(
                     NETWORK.read_text() if NETWORK.exists() else "", r"^Description=(\w+)"
                 ),

@@ -4,8 +4,9 @@
 
 Run on the controller: two_sites.py INVENTORY ROUNDS KIND… Each kind of round: C(nothing), where
 both make the same from nothing; C(own), with different wishes for different machines; C(shared),
-with different wishes for the same machines, image and zone. Afterwards each thing follows one of
-the two wishes wholly, and a third run only does what is different between the two.
+with different wishes for the same machines, image and zone; C(playbook), where both run
+playbooks/site.yml itself, in turn the same from nothing and different wishes. Afterwards each thing
+follows one of the two wishes wholly, and a third run only does what is different between the two.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ import typing as t
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+MODULES = HERE / "site.yml"
+PLAYBOOKS = HERE.parents[4] / "playbooks"
 GUEST = "it-guest"
+WHO = ("both", "anna", "bert")
+# What apt has to install, and whom a machine belongs to.
+PACKAGE, PERSON = "hello", "two-person"
 NOTHING = {"images": [], "images_gone": [], "machines": [], "zones": [], "network": "both"}
 Wish = dict[str, t.Any]
 Look = dict[str, t.Any]
@@ -49,6 +55,21 @@ def wish(kind: str, who: str, number: int) -> Wish:
             machine("two-n3", "both", number, GUEST),
         ]
         return {"images": [base], "machines": machines}
+    if kind == "playbook":
+        who = who if number % 2 else "both"
+        first = machine("two-p1", who, number, "two-base", "started")
+        first["settings"]["Network"] = {"Zone": "two"}
+        names = ["two-p11", "two-p2"]
+        others = [machine(name, who, number, "two-base") for name in names]
+        return {
+            "host_packages_extra": [PACKAGE],
+            "network_dns": [f"192.0.2.{WHO.index(who)}"],
+            "network_forwarding": True,
+            "firewall_zones": [{"name": "two", "ports": [f"{2000 + WHO.index(who)}/tcp"]}],
+            "images_wanted": [base],
+            "machines_wanted": [{**first, "owner": PERSON, "users": [PERSON]}, *others],
+            "machines_force": True,
+        }
     if kind == "own":
         image: dict[str, object] = {"name": f"two-{who}", "clone_from": "two-base"}
         names = [f"two-{who}1", f"two-{who}11"]
@@ -74,16 +95,10 @@ class Sites:
         self.wrong: list[str] = []
         self.rows: list[dict[str, object]] = []
 
-    def begin(self, variables: Wish, who: str) -> subprocess.Popen[str]:
+    def begin(self, variables: Wish, who: str, playbook: Path = MODULES) -> subprocess.Popen[str]:
         file = self._place / f"{who}.json"
-        file.write_text(json.dumps({**NOTHING, **variables}))
-        argv = [
-            "ansible-playbook",
-            *self._ansible,
-            "--extra-vars",
-            f"@{file}",
-            str(HERE / "site.yml"),
-        ]
+        file.write_text(json.dumps({**(NOTHING if playbook == MODULES else {}), **variables}))
+        argv = ["ansible-playbook", *self._ansible, "--extra-vars", f"@{file}", str(playbook)]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def end(self, site: subprocess.Popen[str], where: str) -> list[str]:
@@ -97,13 +112,16 @@ class Sites:
             self.wrong.append(f"{where}: changed={counted}, but saw {changed} in {said}")
         return changed
 
-    def run(self, variables: Wish, where: str) -> list[str]:
-        return self.end(self.begin(variables, "third"), where)
+    def run(self, variables: Wish, where: str, playbook: Path = MODULES) -> list[str]:
+        return self.end(self.begin(variables, "third", playbook), where)
+
+    def on_host(self, module: str, arguments: str) -> str:
+        argv = ["ansible", *self._ansible, "all", "--module-name", f"ansible.builtin.{module}"]
+        argv += ["--args", arguments]
+        return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def look(self) -> Look:
-        argv = ["ansible", *self._ansible, "all", "-m", "ansible.builtin.script"]
-        argv += ["-a", f"{HERE / 'look.py'} executable=python3"]
-        said = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
+        said = self.on_host("script", f"{HERE / 'look.py'} executable=python3")
         return t.cast("Look", json.loads(json.loads(said[said.index("{") :])["stdout"]))
 
     def clear(self) -> None:
@@ -116,25 +134,39 @@ class Sites:
         }
         self.run({**gone, "cleared": True}, "removing all")
 
+    def tear_down(self, number: int) -> None:
+        """A host as it was before the first site.yml, with all that both runs have to do."""
+        self.run(wish("playbook", "both", number), "teardown", PLAYBOOKS / "teardown.yml")
+        left = self.look()
+        if left["machines"] or left["images"] or left["owners"] or left["ports"]:
+            self.wrong.append(f"teardown left {left}")
+        self.on_host("apt", f"name={PACKAGE} state=absent")
+
     def one(self, kind: str, number: int) -> None:
         where = f"{kind} {number}"
+        playbook = PLAYBOOKS / "site.yml" if kind == "playbook" else MODULES
         if kind == "nothing":
             self.clear()
-        wishes = {who: wish(kind, who, number) for who in ("anna", "bert")[:: 1 - 2 * (number % 2)]}
+        if kind == "playbook" and number % 2 == 0:
+            self.on_host("user", f"name={PERSON}")
+            self.tear_down(number)
+        # Now this one is first, now that one.
+        turn = number // 2 if kind == "playbook" else number
+        wishes = {who: wish(kind, who, number) for who in ("anna", "bert")[:: 1 - 2 * (turn % 2)]}
         began = time.monotonic()
         sites = {}
         for who, variables in wishes.items():
-            sites[who] = self.begin(variables, who)
+            sites[who] = self.begin(variables, who, playbook)
             # Now they meet in this task, now in that.
             time.sleep(self.chance.random())
         changed = {who: self.end(site, f"{where}: {who}") for who, site in sites.items()}
         took = time.monotonic() - began
         look = self.look()
         ends = self.check(where, kind, look)
-        third = self.run(wishes["anna"], f"{where}: third run")
+        third = self.run(wishes["anna"], f"{where}: third run", playbook)
         if len(third) != sum(who == "bert" for who in ends.values()):
             self.wrong.append(f"{where}: {ends}, and a third run changed {third}")
-        if third and self.run(wishes["anna"], f"{where}: fourth run"):
+        if third and self.run(wishes["anna"], f"{where}: fourth run", playbook):
             self.wrong.append(f"{where}: a fourth run still did something")
         counts = {who: len(tasks) for who, tasks in changed.items()}
         self.rows.append(
@@ -158,26 +190,40 @@ class Sites:
                 wrong.append(f"{name} follows {found}")
             if not found["identity"] or found["files"] != look["whole"]:
                 wrong.append(f"{name} is {found}, expected {look['whole']} files and an identity")
-            if (found["active"] == "active") != (name == "two-n1"):
+            if (found["active"] == "active") != (name in ("two-n1", "two-p1")):
                 wrong.append(f"{name} is {found['active']}")
-        wrong += self._whose(kind, {name: whose[name] for name in whose if name[4] == kind[0]})
+        wrong += [
+            f"{name} follows {who}"
+            for name, who in whose.items()
+            if kind == "own" and who not in name
+        ]
+        same = kind == "nothing" or (kind == "playbook" and int(where.split()[1]) % 2 == 0)
+        wishes = {"both"} if same else {"anna", "bert"}
+        ended = set(whose.values())
+        if kind != "own" and (len(whose) != 3 or len(ended) != 1 or not ended <= wishes):
+            wrong.append(f"one wish for three machines: {whose}")
+        ends = self._ends(kind, look, whose)
+        if not wishes.issuperset(ends.values()):
+            wrong.append(f"ended with {ends}")
+        if kind == "playbook":
+            wrong += [f"no {what}" for what in ("owners", "package") if not look[what]]
         self.wrong += [f"{where}: {what}" for what in wrong]
-        if kind != "shared":
-            return {}
-        return {
-            "machines": whose.get("two-s1", ""),
-            "image": "anna" if look["read-only"].endswith("yes") else "bert",
-            "zone": {"2001/tcp": "anna", "2002/tcp": "bert"}.get(look["ports"], look["ports"]),
-            "network": look["network"],
-        }
+        return ends
 
     @staticmethod
-    def _whose(kind: str, whose: dict[str, str]) -> t.Iterator[str]:
-        ends = set(whose.values())
-        if kind == "nothing" and (ends != {"both"} or len(whose) != 3):
-            yield f"made {whose}"
-        if kind == "shared" and (len(whose) != 3 or ends not in ({"anna"}, {"bert"})):
-            yield f"one wish each: {whose}"
+    def _ends(kind: str, look: Look, whose: dict[str, str]) -> dict[str, str]:
+        if kind not in ("shared", "playbook"):
+            return {}
+        zones = {f"{2000 + number}/tcp": who for number, who in enumerate(WHO)}
+        servers = {str(number): who for number, who in enumerate(WHO)}
+        ends = {
+            "machines": whose.get(f"two-{kind[0]}1", ""),
+            "zone": zones.get(look["ports"], look["ports"]),
+            "network": look["network"],
+        }
+        if kind == "playbook":
+            return {**ends, "network": servers.get(look["dns"], look["dns"])}
+        return {**ends, "image": "anna" if look["read-only"].endswith("yes") else "bert"}
 
 
 def main() -> None:
@@ -190,6 +236,9 @@ def main() -> None:
                 for number in range(int(rounds)):
                     sites.one(kind, number)
         finally:
+            if "playbook" in kinds:
+                sites.tear_down(0)
+                sites.on_host("user", f"name={PERSON} state=absent remove=true")
             sites.clear()
     print(json.dumps({"rows": sites.rows, "wrong": sites.wrong}, indent=1))
 
