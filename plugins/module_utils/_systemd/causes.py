@@ -106,6 +106,15 @@ CAUSES: t.Sequence[Cause] = (
         " names",
     ),
     Cause(
+        r"Failed to add new (\w+) interfaces?: Operation not supported",
+        "the host's kernel has no {0}; choose another kind of network in [Network]",
+    ),
+    Cause(
+        r"Failed to add new (\w+) interfaces?: Device or resource busy",
+        "the link is used in another way already: one carries either MACVLAN or IPVLAN or is on a"
+        " bridge, so it cannot have {0} beside that",
+    ),
+    Cause(
         r"Cannot use --port= without private networking",
         "[Network] Port= makes no sense for a machine on the host's own network; remove it",
     ),
@@ -141,6 +150,12 @@ CAUSES: t.Sequence[Cause] = (
     Cause(
         r"Machine .* already exists|unix-export/(.*)' exists already",
         "another machine of this name runs, outside its unit; see machinectl list",
+    ),
+    # As reported from Fedora 43 with a policy older than its systemd.
+    Cause(
+        r"Failed to register machine: (?:Access|Permission) denied",
+        "systemd-machined may not do that; where SELinux is enforcing, its policy denies it, which"
+        " shows with: ausearch -m avc -c systemd-machine. See docs/hosts.md of this collection",
     ),
     Cause(r"No space left on device", "a file system of the host is full"),
     Cause(

@@ -21,6 +21,7 @@ Release: 1
 Summary: nothing
 License: none
 BuildArch: noarch
+Provides: {provides}
 %description
 Nothing.
 %files
@@ -46,8 +47,10 @@ def run(*argv: str | Path, where: Path) -> None:
 def rpms(place: Path, names: list[str]) -> None:
     specs = place / "specs"
     specs.mkdir()
-    for name in names:
-        (specs / f"{name}.spec").write_text(SPEC.format(name=name))
+    for wanted in names:
+        # A path stands for a package of another name that has it.
+        name = wanted.replace("/", "-").strip("-")
+        (specs / f"{name}.spec").write_text(SPEC.format(name=name, provides=wanted))
     top = ["--define", f"_topdir {place}/top", "--define", f"_rpmdir {place}"]
     run("rpmbuild", "-bb", "--quiet", *top, *specs.iterdir(), where=place)
     run("createrepo_c", "--quiet", place, where=place)
