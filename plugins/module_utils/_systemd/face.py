@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._core import module as core_module
-from . import daemon_drop_ins, machined, network_files, unit_drop_ins
+from . import daemon_drop_ins, machined, network_files, reverse_path, unit_drop_ins
 
 Module = core_module.Module
 
@@ -48,6 +48,8 @@ def converge_daemon(module: Module) -> t.NoReturn:
         if network_files.LINKS.keys() & set(names):
             found, links = network_files.there(), network_files.in_force()
             for surprise in network_files.surprises(names, found, links):
+                module.warn(surprise)
+            for surprise in reverse_path.surprises(reverse_path.snapshot()):
                 module.warn(surprise)
         return result
 
