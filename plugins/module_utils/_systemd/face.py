@@ -10,7 +10,14 @@ import os
 import typing as t
 
 from .._core import module as core_module
-from . import daemon_drop_ins, machined, network_files, reverse_path, unit_drop_ins
+from . import (
+    daemon_drop_ins,
+    forward_policy,
+    machined,
+    network_files,
+    reverse_path,
+    unit_drop_ins,
+)
 
 Module = core_module.Module
 
@@ -50,6 +57,8 @@ def converge_daemon(module: Module) -> t.NoReturn:
             for surprise in network_files.surprises(names, found, links):
                 module.warn(surprise)
             for surprise in reverse_path.surprises(reverse_path.snapshot()):
+                module.warn(surprise)
+            for surprise in forward_policy.surprises(forward_policy.is_dropping()):
                 module.warn(surprise)
         return result
 
