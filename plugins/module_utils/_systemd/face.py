@@ -58,7 +58,7 @@ def converge_daemon(module: Module) -> t.NoReturn:
                 module.warn(surprise)
             for surprise in reverse_path.surprises(reverse_path.snapshot()):
                 module.warn(surprise)
-            for surprise in forward_policy.surprises(forward_policy.is_dropping()):
+            for surprise in forward_policy.surprises(forward_policy.dropping()):
                 module.warn(surprise)
         return result
 

@@ -16,23 +16,29 @@ import typing as t
 
 from .._core.run import find, run
 
-# What the host's side of machines is called, as nft and as iptables write it.
+# What the host's side of machines is called.
 _LINKS = ("ve-", "vz-")
+# Who sets up which table.
+_PROGRAMS = {"ip": "iptables", "ip6": "ip6tables"}
 
 
-def is_dropping() -> bool:
+def dropping() -> list[str]:
+    """The families whose table drops what machines send."""
     if find("nft") is None:
-        return False
-    said = run(["nft", "--json", "list", "table", "ip", "filter"], check=False)
-    return said.rc == 0 and drops(said.stdout)
+        return []
+    said = {
+        family: run(["nft", "--json", "list", "table", family, "filter"], check=False)
+        for family in _PROGRAMS
+    }
+    return [family for family, one in said.items() if one.rc == 0 and drops(one.stdout)]
 
 
 def drops(text: str) -> bool:
     """Whether it drops by itself, and no rule names the links of machines; O(text): from nft."""
     objects = json.loads(text).get("nftables", [])
-    forward = [one["chain"] for one in objects if "chain" in one]
-    dropping = any(one.get("hook") == "forward" and one.get("policy") == "drop" for one in forward)
-    return dropping and not any(_names_machines(one["rule"]) for one in objects if "rule" in one)
+    chains = [one["chain"] for one in objects if "chain" in one]
+    closed = any(one.get("hook") == "forward" and one.get("policy") == "drop" for one in chains)
+    return closed and not any(_names_machines(one["rule"]) for one in objects if "rule" in one)
 
 
 def _names_machines(rule: t.Mapping[str, t.Any]) -> bool:
@@ -40,19 +46,17 @@ def _names_machines(rule: t.Mapping[str, t.Any]) -> bool:
     return any(str(match.get("right")).startswith(_LINKS) for match in matches)
 
 
-def surprises(dropping: bool) -> t.Iterator[str]:
-    if not dropping:
-        return
-    lines = [
-        f"iptables --insert {{chain}} --{way}-interface {link}+ --jump ACCEPT;"
-        for link in _LINKS
-        for way in ("in", "out")
-    ]
-    said = " ".join(line.format(chain="FORWARD") for line in lines)
-    yield (
-        "the chain FORWARD of the table ip filter drops what none of its rules lets through, as"
-        " Docker sets it where it has turned forwarding on itself: machines reach the host and no"
-        " further, whatever firewalld says. network_forwarding: true in the role network has the"
-        " host forward before Docker starts, at the next boot, and Docker leaves the chain open"
-        f" then. Until then: {said} (firewalld goes on deciding who may)"
-    )
+def surprises(families: t.Iterable[str]) -> t.Iterator[str]:
+    for family in families:
+        lines = " ".join(
+            f"{_PROGRAMS[family]} --insert FORWARD --{way}-interface {link}+ --jump ACCEPT;"
+            for link in _LINKS
+            for way in ("in", "out")
+        )
+        yield (
+            f"the chain FORWARD of the table {family} filter drops what none of its rules lets"
+            " through, as Docker sets it where it has turned forwarding on itself: machines reach"
+            " the host and no further, whatever firewalld says. network_forwarding: true in the"
+            " role network has the host forward before Docker starts, at the next boot, and Docker"
+            f" leaves the chain open then. Until then: {lines} firewalld goes on deciding who may"
+        )

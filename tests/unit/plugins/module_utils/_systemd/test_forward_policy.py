@@ -61,7 +61,9 @@ def test_a_chain_that_drops_and_does_not_know_machines_cuts_them_off(
 
 
 def test_the_lines_that_help_are_told() -> None:
-    (told,) = surprises(True)
+    (told,) = surprises(["ip"])
     for line in ("in-interface ve-+", "out-interface ve-+", "in-interface vz-+"):
         assert f"iptables --insert FORWARD --{line} --jump ACCEPT;" in told
-    assert list(surprises(False)) == []
+    (told,) = surprises(["ip6"])
+    assert "ip6tables --insert FORWARD --in-interface ve-+ --jump ACCEPT;" in told
+    assert list(surprises([])) == []
