@@ -115,3 +115,7 @@ demo: host-system ## a test host, and the whole job on it
 .PHONY: bench
 bench: host-system .venv/made-bench ## measure many machines at once (ARGS=)
 	@$(ENV) tests/benchmarks/run $(ARGS)
+
+.PHONY: bench-connections
+bench-connections: host-system ## measure tasks in machines beside those on their host (ARGS=)
+	@$(ENV) python3 tests/benchmarks/connections $(ARGS)

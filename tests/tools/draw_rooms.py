@@ -13,7 +13,10 @@ from import_map import among_rooms, floors, import_map, reached
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 DRAWING = re.compile(r"(?<=^```mermaid\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
-SIDES = {"controller": ("action", "plugin_utils"), "target": ("modules", "module_utils")}
+SIDES = {
+    "controller": ("action", "connection", "inventory", "plugin_utils"),
+    "target": ("modules", "module_utils"),
+}
 
 
 def side_of(plugins: Path, room: str) -> str:

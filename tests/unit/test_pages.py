@@ -30,6 +30,7 @@ ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 PAGES = (
     "docs/architecture.md",
     "docs/durability.md",
+    "docs/inside-machines.md",
     "CONTRIBUTING.md",
     "tests/README.md",
     "README.md",
@@ -58,7 +59,7 @@ def found(path: str) -> Path | None:
     """Where a path leads, from the root or from the rooms; a bare name may be in any room."""
     places = [ROOT, ROOMS, PLUGINS]
     if "/" not in path:
-        places += ROOMS.iterdir()
+        places += [*ROOMS.iterdir(), *(PLUGINS / "plugin_utils").iterdir()]
     return next((place / path for place in places if (place / path).exists()), None)
 
 

@@ -15,7 +15,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 WHAT_IS_THERE = README.partition("## What is there")[2].partition("\n## ")[0]
-PLACES = ("playbooks/*.yml", "roles/*", "plugins/modules/[a-z]*.py")
+PLACES = (
+    "playbooks/*.yml",
+    "roles/*",
+    "plugins/modules/[a-z]*.py",
+    "plugins/connection/[a-z]*.py",
+    "plugins/inventory/[a-z]*.py",
+)
 
 
 def names() -> list[str]:

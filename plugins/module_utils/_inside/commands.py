@@ -205,14 +205,20 @@ def run(
 
 
 def _systemd_run(machine: str, command: Command, unit: str) -> list[str]:
-    argv = ["systemd-run", f"--machine={machine}", f"--unit={unit}", "--quiet", "--pipe", "--wait"]
-    # Without a user HOME is not set; and "yes | head" needs SIGPIPE to end.
-    argv += ["--collect", f"--uid={command.user or 'root'}", "--property=IgnoreSIGPIPE=no"]
+    argv = systemd_run(machine, unit, command.user)
     argv.append(f"--property=RuntimeMaxSec={command.timeout + LATER:.3f}")
-    # Otherwise its arguments, for the machine's journal.
-    argv.append("--description=Command of nspawn.machined")
     if command.chdir is not None:
         argv.append(f"--working-directory={command.chdir}")
+    return argv
+
+
+def systemd_run(machine: str, unit: str, user: t.Optional[str] = None) -> list[str]:
+    """How a unit is started in a machine whose streams are the caller's."""
+    argv = ["systemd-run", f"--machine={machine}", f"--unit={unit}", "--quiet", "--pipe", "--wait"]
+    # Without a user HOME is not set; and "yes | head" needs SIGPIPE to end.
+    argv += ["--collect", f"--uid={user or 'root'}", "--property=IgnoreSIGPIPE=no"]
+    # Otherwise its arguments, for the machine's journal.
+    argv.append("--description=Command of nspawn.machined")
     return argv
 
 

@@ -75,11 +75,8 @@ def _find(name: str) -> machined.Image:
 def _systemd_nspawn(
     image: machined.Image, command: Command, machine: str, ephemeral: bool
 ) -> list[str]:
-    argv = ["systemd-nspawn", "--quiet", "--pipe", "--as-pid2", "--register=no"]
-    # The machine's own file could start something else than what was asked for.
-    argv += ["--settings=no", "--private-users=pick", "--private-users-ownership=auto"]
+    argv = systemd_nspawn(machine)
     argv += [f"--{'image' if image.type == 'raw' else 'directory'}={image.path}"]
-    argv += ["--link-journal=no", f"--machine={machine}"]
     argv.append(f"--property=RuntimeMaxSec={command.timeout + commands.LATER:.3f}")
     argv.append(f"--property=TimeoutStopSec={_GRACE}")
     if ephemeral:
@@ -91,6 +88,14 @@ def _systemd_nspawn(
     if command.chdir is not None:
         argv.append(f"--chdir={command.chdir}")
     return argv
+
+
+def systemd_nspawn(machine: str) -> list[str]:
+    """What runs a command in an image whose streams are the caller's; it has to be told which."""
+    argv = ["systemd-nspawn", "--quiet", "--pipe", "--as-pid2", "--register=no"]
+    # The machine's own file could start something else than what was asked for.
+    argv += ["--settings=no", "--private-users=pick", "--private-users-ownership=auto"]
+    return [*argv, "--link-journal=no", f"--machine={machine}"]
 
 
 def _without_end(name: str, command: Command, result: core_run.Result) -> t.NoReturn:

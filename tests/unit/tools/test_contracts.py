@@ -32,6 +32,8 @@ PLAN = "module_utils/{room}/plan.py"
 MODULE = "modules/machines.py"
 ACTION = "action/machines.py"
 UPLOAD = "plugin_utils/_actions/upload.py"
+CONNECTION = "connection/nspawn.py"
+HELPER = "plugin_utils/_connection/helper.py"
 
 
 @pytest.fixture
@@ -40,6 +42,10 @@ def tree(tmp_path: Path) -> Path:
     files = {
         MODULE: "from ..module_utils._machines import face\n",
         ACTION: "from ..plugin_utils._actions import upload\n",
+        CONNECTION: "from ..plugin_utils._connection import here\n",
+        "plugin_utils/_connection/here.py": "from ...module_utils._inside import plan\n",
+        "plugin_utils/_connection/keeper.py": "import os\n",
+        HELPER: "import os\n",
         UPLOAD: "from ...module_utils._systemd import plan\n",
         "plugin_utils/_actions/progress.py": "import os\n",
         "doc_fragments/attributes.py": "",
@@ -221,6 +227,21 @@ def test_a_tree_without_a_wrong_import_keeps_them_all(tree: Path) -> None:
             "plugins/action/machines.py:3: imports plugins/module_utils/_core/plan.py; "
             "expected one plugins/plugin_utils/*/*.py alone",
             id="of an action plugin past plugin_utils",
+        ),
+        pytest.param(
+            CONNECTION,
+            "from ..module_utils._inside import plan",
+            {"connection", "inside"},
+            "plugins/connection/nspawn.py:3: imports plugins/module_utils/_inside/plan.py; "
+            "expected one plugins/plugin_utils/*/*.py alone",
+            id="of a connection plugin past plugin_utils",
+        ),
+        pytest.param(
+            HELPER,
+            "from ...module_utils._core import plan",
+            {"inside_there"},
+            "plugins.plugin_utils._connection.helper -> plugins.module_utils._core.plan (l.3)",
+            id="of ours in what runs in a machine",
         ),
         pytest.param(
             PLAN.format(room="_images"),

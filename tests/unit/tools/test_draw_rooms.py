@@ -62,7 +62,7 @@ def test_a_page_without_exactly_one_drawing_is_refused(plugins: Path, count: int
 
 
 def test_a_kind_of_plugin_that_it_does_not_know_is_named(plugins: Path) -> None:
-    (plugins / "connection").mkdir()
-    (plugins / "connection/nspawn.py").write_text("from ..plugin_utils._actions import progress\n")
-    with pytest.raises(ValueError, match="connection: SIDES of"):
+    (plugins / "strategy").mkdir()
+    (plugins / "strategy/nspawn.py").write_text("from ..plugin_utils._actions import progress\n")
+    with pytest.raises(ValueError, match="strategy: SIDES of"):
         draw_rooms.drawing(plugins)

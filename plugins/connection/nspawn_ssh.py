@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: 2026 nspawn.machined contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+name: nspawn_ssh
+short_description: Run tasks in a machine of another host, through ssh
+version_added: 0.1.0
+author:
+  - nspawn.machined contributors
+description:
+  - Gets into a systemd-nspawn machine that runs on a host which is reached by ssh. To Ansible the
+    machine is a host like any other; nothing has to run in it for that, no ssh server either.
+  - Everything goes through the one multiplexed session that P(ansible.builtin.ssh#connection) keeps
+    to the host. All options of that plugin are taken as well, from its variables, its environment
+    and its sections of C(ansible.cfg).
+  - A helper stays in the machine for as long as the run of Ansible lasts, in a unit of its own,
+    which is confined as the machine's own services are. It leaves nothing on the disk. In a machine
+    without Python 3.8 each command is a unit instead, which takes longer.
+options:
+  machine:
+    description:
+      - The name of the machine on its host.
+    type: str
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: ansible_nspawn_machine
+  ssh_user:
+    description:
+      - The user on the host. The one in the machine is O(remote_user).
+    type: str
+    vars:
+      - name: ansible_ssh_user
+extends_documentation_fragment:
+  - nspawn.machined.inside
+notes:
+  - The host needs systemd 252 or later and systemd-container, and no Python. The machine needs a
+    D-Bus.
+seealso:
+  - plugin: nspawn.machined.nspawn
+    plugin_type: connection
+  - plugin: nspawn.machined.nspawn_image
+    plugin_type: connection
+"""
+
+EXAMPLES = r"""
+# An inventory: two machines of one host.
+all:
+  children:
+    machines:
+      hosts:
+        web:
+        db:
+      vars:
+        ansible_connection: nspawn.machined.nspawn_ssh
+        ansible_host: server.example.org
+        # On the host. In the machines it is root.
+        ansible_ssh_user: admin
+        ansible_nspawn_host_become: true
+"""
+
+from ..plugin_utils._connection.over_ssh import OverSshConnection
+
+
+class Connection(OverSshConnection):
+    """A machine of another host."""
+
+    transport = "nspawn.machined.nspawn_ssh"
