@@ -10,7 +10,7 @@ name: nspawn_image
 short_description: Run tasks in an image that does not run
 version_added: 0.1.0
 author:
-  - nspawn.machined contributors
+  - nspawn.machined contributors (@nspawn-machined)
 description:
   - Gets into an image of systemd-machined that no machine runs from, a folder, a subvolume or a raw
     one, on the controller's own host or on one that is reached by ssh.

@@ -10,7 +10,7 @@ name: nspawn_ssh
 short_description: Run tasks in a machine of another host, through ssh
 version_added: 0.1.0
 author:
-  - nspawn.machined contributors
+  - nspawn.machined contributors (@nspawn-machined)
 description:
   - Gets into a systemd-nspawn machine that runs on a host which is reached by ssh. To Ansible the
     machine is a host like any other; nothing has to run in it for that, no ssh server either.

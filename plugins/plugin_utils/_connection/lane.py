@@ -401,7 +401,7 @@ def _words(payload: bytes) -> dict[str, t.Any]:
 
 def _code(words: t.Mapping[str, t.Any]) -> int:
     code = words.get("rc")
-    if type(code) is not int or not 0 <= code <= 255:
+    if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code <= 255:
         raise Broken("its answer has no exit code")
     return code
 

@@ -78,7 +78,7 @@ class OverSshConnection(MachineConnection):
             pairs = [(name, self._variables[name]) for name in names]
             # "meta: reset_connection" gives variables that nobody has looked into yet.
             templar = self._templar or Templar(None, dict(self._variables))
-            self._found = [(name, value) for name, value in templar.template(pairs)]
+            self._found = list(templar.template(pairs))
             there = dict(self._found)
             host = next((there[name] for name in _HOST if there.get(name)), "")
             self._found += [("host", host), ("port", self._task_keys.get("port"))]
