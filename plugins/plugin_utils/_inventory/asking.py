@@ -10,11 +10,13 @@ that was started for it, when its time is over.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
 import multiprocessing.connection as ends
 import os
+import resource
 import shlex
 import signal
 import time
@@ -30,7 +32,8 @@ from .reach import Reach
 
 # A process of Ansible's own for each, as it has for tasks.
 _FORK = multiprocessing.get_context("fork")
-_LIMIT = 128 * 1024 * 1024
+_LIMIT = 64 * 1024 * 1024
+_MEMORY = 8 * _LIMIT
 _PYTHONS = "python3 /usr/bin/python3 /usr/local/bin/python3 /usr/libexec/platform-python"
 _RUN = f"""PATH=$PATH:/usr/bin:/bin
 for python in {_PYTHONS}; do
@@ -112,7 +115,7 @@ class _Asked:
         try:
             if not self.answer.poll(0):
                 return NoAnswer(f"it did not answer within {self.patience:g} s")
-            said = self.answer.recv_bytes(_LIMIT)
+            said = self.answer.recv_bytes(_LIMIT + 1)
             if said[:1] == b"-":
                 return NoAnswer(said[1:].decode())
             told = answer.line_of(said[1:], self._hello)
@@ -138,8 +141,15 @@ class _Asked:
 
 def _answer(host: Reach, command: str, text: bytes, answers: ends.Connection) -> None:
     os.setsid()
+    # Connections keep all that is said, and a host may say something for ever.
+    with contextlib.suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit = pages * resource.getpagesize() + _MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         said = b"+" + _run(host, command, text)
+    except MemoryError:
+        said = b"-it does not end what it says"
     except Exception as error:
         said = b"-" + _shown(str(error)).encode()
     answers.send_bytes(said)
@@ -157,6 +167,8 @@ def _run(host: Reach, command: str, text: bytes) -> bytes:
     if rc:
         said = _shown(bytes(stderr).decode("utf-8", "replace").strip()[-500:])
         raise NoAnswer(f"the command there exited with {rc} and said: {said or 'nothing'}")
+    if len(stdout) > _LIMIT:
+        raise NoAnswer(f"it said {len(stdout)} bytes")
     return bytes(stdout)
 
 

@@ -22,9 +22,9 @@ from ansible.template import Templar, trust_as_template
 
 from .variables import Way
 
-SSH = "ansible.builtin.ssh"
+SSH = "ssh"
 _LOCAL = ("local", "ansible.builtin.local")
-_SSH = ("smart", "ssh", SSH)
+_SSH = (SSH, "smart", "ansible.builtin.ssh")
 # How the variables begin that say how a host is reached by ssh, and are its machines' as well.
 _ITS = (
     "ansible_control_path",
@@ -73,13 +73,15 @@ class Reach:
         wished = self._value("ansible_become")
         if not boolean(C.DEFAULT_BECOME if wished is None else wished, strict=False):
             return None
-        method = str(self._value("ansible_become_method") or C.DEFAULT_BECOME_METHOD)
-        plugin = become_loader.get(method)
+        plugin = become_loader.get(self._method())
         if plugin is None:
-            raise AnsibleError(f"ansible_become_method: there is no become plugin {method}")
+            raise AnsibleError(f"there is no become plugin {self._method()}")
         known = C.config.get_plugin_vars("become", plugin._load_name)
         plugin.set_options(var_options={n: self._value(n) for n in known if n in self.variables})
         return t.cast("BecomeBase", plugin)
+
+    def _method(self) -> str:
+        return str(self._value("ansible_become_method") or C.DEFAULT_BECOME_METHOD)
 
     def _connection(self) -> t.Any:
         context = PlayContext()
@@ -103,6 +105,8 @@ class Reach:
     def _ssh_variables(self) -> dict[str, t.Any]:
         # The resolved one: what it is made of may be something else for a machine.
         variables: dict[str, t.Any] = {"ansible_host": self._value("ansible_host") or self.name}
+        if self.kind != SSH:
+            connection_loader.get(SSH, class_only=True)
         for name in C.config.get_plugin_vars("connection", SSH):
             if name in self.variables and name.startswith(_ITS) and name not in _NOT_ITS:
                 variables[name] = self._handed_on(name)
@@ -121,7 +125,7 @@ class Reach:
     def _become_variables(self) -> dict[str, t.Any]:
         if self.become is None:
             return {}
-        method = self.become._load_name
+        method = self._method()
         ours = "ansible_nspawn_host_become"
         variables: dict[str, t.Any] = {ours: True, f"{ours}_method": method}
         short = method.rpartition(".")[2]
