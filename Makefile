@@ -119,3 +119,7 @@ bench: host-system .venv/made-bench ## measure many machines at once (ARGS=)
 .PHONY: bench-connections
 bench-connections: host-system ## measure tasks in machines beside those on their host (ARGS=)
 	@$(ENV) python3 tests/benchmarks/connections $(ARGS)
+
+.PHONY: bench-inventory
+bench-inventory: venv ## measure an inventory of many machines (ARGS=)
+	@$(ENV) python3 tests/benchmarks/inventory.py $(ARGS)

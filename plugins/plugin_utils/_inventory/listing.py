@@ -46,6 +46,10 @@ def _group_name(name: str) -> str:
 class MachinesInventory(BaseInventoryPlugin, Constructable, Cacheable):
     """Every machine of many hosts."""
 
+    NAME = ""
+    # There are, whenever something is called.
+    inventory: t.Any
+    loader: t.Any
     _sanitize_group_name = staticmethod(_group_name)
 
     def verify_file(self, path: str) -> bool:
@@ -152,7 +156,7 @@ class MachinesInventory(BaseInventoryPlugin, Constructable, Cacheable):
     # --- machines ---
 
     def _list(self, found: t.Sequence[Found], hosts: t.Mapping[str, Reach]) -> None:
-        lister = _Lister(self, {name: hosts[name].way() for name in {one.host for one in found}})
+        lister = _Lister(self, {name: hosts[name].way for name in {one.host for one in found}})
         values = lister.values(found)
         groups = [list(map(_group_name, variables.groups_of(one))) for one in found]
         own = {variables.MACHINES, *(name for some in groups for name in some)}

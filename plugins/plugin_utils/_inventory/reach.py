@@ -42,6 +42,10 @@ _NOT_ITS = ("ansible_ssh_user",)
 _SECRET = ("pass", "password", "passphrase", "pin", "private_key")
 
 
+def _configured(name: str) -> t.Any:
+    return C.config.get_config_value(name)
+
+
 class Reach:
     """One host, as its variables say that it is reached."""
 
@@ -53,12 +57,13 @@ class Reach:
             "inventory_hostname_short": name.split(".")[0],
         }
         self._templar = Templar(loader=loader, variables=self.variables)
-        kind = str(self._value("ansible_connection") or C.DEFAULT_TRANSPORT)
+        kind = str(self._value("ansible_connection") or _configured("DEFAULT_TRANSPORT"))
         self.kind = SSH if kind in _SSH else kind
         self.is_local = kind in _LOCAL
         self.python = self._python()
         self.become = self._become()
         self.connection = self._connection()
+        self.way = self._way()
 
     def _value(self, name: str) -> t.Any:
         return self._templar.template(self.variables.get(name))
@@ -71,7 +76,7 @@ class Reach:
     def _become(self) -> t.Optional[BecomeBase]:
         """What makes its user root, if that is what the variables say."""
         wished = self._value("ansible_become")
-        if not boolean(C.DEFAULT_BECOME if wished is None else wished, strict=False):
+        if not boolean(_configured("DEFAULT_BECOME") if wished is None else wished, strict=False):
             return None
         plugin = become_loader.get(self._method())
         if plugin is None:
@@ -81,7 +86,7 @@ class Reach:
         return t.cast("BecomeBase", plugin)
 
     def _method(self) -> str:
-        return str(self._value("ansible_become_method") or C.DEFAULT_BECOME_METHOD)
+        return str(self._value("ansible_become_method") or _configured("DEFAULT_BECOME_METHOD"))
 
     def _connection(self) -> t.Any:
         context = PlayContext()
@@ -96,7 +101,8 @@ class Reach:
 
     # --- what its machines need of it ---
 
-    def way(self) -> Way:
+    def _way(self) -> Way:
+        """What leads there, for its machines."""
         variables = self._become_variables()
         if not self.is_local:
             variables.update(self._ssh_variables())
@@ -118,8 +124,9 @@ class Reach:
     def _user(self) -> t.Optional[str]:
         """The user there; not the one of the command line, who is meant to be inside."""
         if self.kind != SSH:
-            return self._value("ansible_ssh_user") or self._value("ansible_user")
-        user, origin = self.connection.get_option_and_origin("remote_user")
+            user, origin = self._value("ansible_ssh_user") or self._value("ansible_user"), ""
+        else:
+            user, origin = self.connection.get_option_and_origin("remote_user")
         return None if not user or str(origin).startswith("cli") else str(user)
 
     def _become_variables(self) -> dict[str, t.Any]:
