@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import typing as t
 
 from ansible.plugins.inventory import get_cache_plugin
@@ -23,7 +24,11 @@ def believed(name: str, raw: t.Any) -> Answer:
 
 
 class Kept:
-    """The answers in a plugin's cache, if it has one."""
+    """The answers in a plugin's cache, if it has one.
+
+    Each is kept as a text: Ansible reads what is in its caches as its own, and with the right words
+    in it a host's answer would come back as a template that is trusted.
+    """
 
     def __init__(self, plugin: t.Any, key: str) -> None:
         self._plugin = plugin
@@ -32,7 +37,7 @@ class Kept:
 
     def keep(self, host: str, raw: t.Any) -> None:
         if self._is_there:
-            self._plugin.cache[self._key_of(host)] = raw
+            self._plugin.cache[self._key_of(host)] = json.dumps(raw)
 
     def fresh(self, hosts: t.Iterable[str]) -> dict[str, Answer]:
         """Those that are young enough."""
@@ -54,12 +59,11 @@ class Kept:
     def _read(self, cache: t.Any, hosts: t.Iterable[str]) -> dict[str, Answer]:
         found = {}
         for host in hosts:
-            raw = cache.get(self._key_of(host))
-            if raw is not None:
-                try:
-                    found[host] = believed(host, raw)
-                except NoAnswer:
-                    continue
+            text = cache.get(self._key_of(host))
+            try:
+                found[host] = believed(host, json.loads(text))
+            except (NoAnswer, TypeError, ValueError):
+                continue
         return found
 
     def _key_of(self, host: str) -> str:

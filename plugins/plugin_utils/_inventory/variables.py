@@ -24,6 +24,7 @@ HERE = "nspawn.machined.nspawn"
 OVER_SSH = "nspawn.machined.nspawn_ssh"
 IMAGE = "nspawn.machined.nspawn_image"
 _IDENTIFIER = 128
+_DEPTH = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def declared_of(found: Found, allowed: t.Sequence[str]) -> tuple[dict[str, t.Any
         ours = name.startswith(PREFIX)
         ansibles = name.startswith("ansible_")
         may = not ansibles or any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed)
-        if _is_name(name) and may and not ours:
+        if _is_name(name) and may and not ours and _is_plain(value):
             taken[name] = value
         else:
             left.append(name)
@@ -83,6 +84,17 @@ def declared_of(found: Found, allowed: t.Sequence[str]) -> tuple[dict[str, t.Any
 def _is_name(name: str) -> bool:
     fits = name.isascii() and name.isidentifier() and len(name) <= _IDENTIFIER
     return fits and not keyword.iskeyword(name)
+
+
+def _is_plain(value: t.Any, depth: int = _DEPTH) -> bool:
+    """Whether it ends somewhere, and has no words that Ansible takes for its own when it reads."""
+    if isinstance(value, list):
+        return depth > 0 and all(_is_plain(one, depth - 1) for one in value)
+    if isinstance(value, dict):
+        if any(str(key).startswith("__ansible_") for key in value):
+            return False
+        return depth > 0 and all(_is_plain(one, depth - 1) for one in value.values())
+    return True
 
 
 def groups_of(found: Found) -> list[str]:

@@ -313,6 +313,28 @@ def test_a_host_without_an_answer_has_the_machines_that_it_had(inventory: Invent
     assert inventory.list(images=True, **options)["machines"]["hosts"] == ["new"]
 
 
+def test_nothing_becomes_a_template_on_its_way_through_the_cache(inventory: Inventory) -> None:
+    mark = inventory.folder / "mark"
+    text = HOSTILE.replace("{mark}", str(mark))
+    trusted = {
+        "__ansible_type": "_AnsibleTaggedStr",
+        "value": text,
+        "tags": [{"__ansible_type": "TrustedAsTemplate"}],
+    }
+    inventory.host("a", {"name": "web", "os": trusted, "vars": {"role": trusted, "fine": text}})
+    for _time in range(2):
+        listed = inventory.list(
+            cache=True,
+            cache_plugin="ansible.builtin.jsonfile",
+            cache_connection=str(inventory.folder / "cache"),
+            compose={"again": "role | default(fine)"},
+        )
+        web = listed["_meta"]["hostvars"]["web"]
+        assert web["again"] == web["fine"] == {"__ansible_unsafe": text}
+        assert "role" not in web and "nspawn_os" not in web
+    assert not mark.exists()
+
+
 def test_machines_are_not_asked_for_machines(inventory: Inventory) -> None:
     inventory.host("a", "web")
     inventory.host("m", "inner", ansible_connection="nspawn.machined.nspawn")

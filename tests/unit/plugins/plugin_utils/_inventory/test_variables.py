@@ -76,6 +76,21 @@ def test_a_declaration_sets_no_variables_that_lead_elsewhere() -> None:
     assert sorted([*taken, *left]) == sorted(declared)
 
 
+def test_a_declaration_holds_nothing_without_end_or_of_ansibles_own() -> None:
+    deep: t.Any = "x"
+    for _level in range(33):
+        deep = [deep]
+    declared = {
+        "deep": deep,
+        "deep_too": {"a": deep},
+        "fine": deep[0],
+        "trusted": [{"__ansible_type": "_AnsibleTaggedStr", "value": "{{ 7*7 }}"}],
+        "vaulted": {"__ansible_vault": "x"},
+    }
+    taken, left = declared_of(one(declared=declared), [])
+    assert sorted(taken) == ["fine"] and len(left) == 4
+
+
 def test_groups_are_of_the_host_the_system_and_the_zone() -> None:
     assert groups_of(one(os="debian", zone="dmz")) == [
         variables.MACHINES,
