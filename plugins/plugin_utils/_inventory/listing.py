@@ -75,13 +75,15 @@ class MachinesInventory(BaseInventoryPlugin, Constructable, Cacheable):
         """Those that are asked: without machines that another source has found."""
         found, wrong = {}, {}
         for host in self._matching(self.get_option("hosts")):
+            known = self._known(host)
+            if known.get("ansible_connection") in _OURS:
+                continue
             try:
-                reach = Reach(host.name, self._known(host), self.loader)
+                reach = Reach(host.name, known, self.loader)
             except AnsibleError as error:
                 wrong[host.name] = NoAnswer(printable(str(error)))
             else:
-                if reach.kind not in _OURS:
-                    found[host.name] = reach
+                found[host.name] = reach
         self._without(wrong, {})
         return found
 

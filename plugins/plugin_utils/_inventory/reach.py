@@ -35,7 +35,7 @@ _ITS = (
     "ansible_private_key",
     "ansible_scp_",
     "ansible_sftp_",
-    "ansible_ssh_",
+    "ansible_ssh",
 )
 # Which user it is, is said by one name there: the others are those of the user inside.
 _NOT_ITS = ("ansible_ssh_user",)
@@ -111,7 +111,9 @@ class Reach:
     def _ssh_variables(self) -> dict[str, t.Any]:
         # The resolved one: what it is made of may be something else for a machine.
         variables: dict[str, t.Any] = {"ansible_host": self._value("ansible_host") or self.name}
-        if self.kind != SSH:
+        if self.kind == SSH:
+            variables["ansible_host"] = str(self.connection.get_option("host"))
+        else:
             connection_loader.get(SSH, class_only=True)
         for name in C.config.get_plugin_vars("connection", SSH):
             if name in self.variables and name.startswith(_ITS) and name not in _NOT_ITS:

@@ -268,6 +268,11 @@ def test_a_host_that_does_not_answer_keeps_nobody(inventory: Inventory) -> None:
     }
     for name, (script, _said) in bad.items():
         inventory.program(name, f"cat > /dev/null; {script}\n")
+    for name, variable in (("g", "connection"), ("h", "become_method")):
+        inventory.host(name, name, ansible_become=True, **{f"ansible_{variable}": "nothing"})
+        bad[name] = ("", f"there is no {variable.partition('_')[0]} plugin nothing")
+    inventory.host("i", "i", ansible_host="{{ nowhere }}")
+    bad["i"] = ("", "'nowhere' is undefined")
     begin = time.monotonic()
     listed = inventory.list(timeout=10)
     assert time.monotonic() - begin < 40
