@@ -10,7 +10,7 @@ name: machined
 short_description: The machines of many hosts
 version_added: 0.1.0
 author:
-  - nspawn.machined contributors
+  - nspawn.machined contributors (@nspawn-machined)
 description:
   - Lists the systemd-nspawn machines that run on hosts of the inventory, and on wish those that do
     not run, and images. Each is a host like any other then, which is reached over its own host.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import time
 import typing as t
@@ -49,8 +50,8 @@ class Inventory:
         local = {"ansible_connection": "local", "ansible_python_interpreter": python}
         self.hosts[name] = {**local, **more}
 
-    def list(self, *arguments: str, code: int = 0, **options: t.Any) -> dict[str, t.Any]:
-        """What ansible-inventory makes of it."""
+    def write(self, **options: t.Any) -> None:
+        """The files of the folder."""
         known: dict[str, t.Any] = {"servers": {"hosts": self.hosts}, **self.groups}
         files: dict[str, t.Any] = {"hosts": {"all": {"children": known}}}
         files["z.machined"] = {
@@ -58,11 +59,14 @@ class Inventory:
             "hosts": ["servers"],
             **options,
         }
-        words = ["ansible-inventory", "--list", *arguments]
         for name, content in files.items():
-            path = self.folder / f"{name}.yml"
-            path.write_text(yaml.safe_dump(content))
-            words += ["-i", str(path)]
+            (self.folder / f"{name}.yml").write_text(yaml.safe_dump(content))
+
+    def list(self, *arguments: str, code: int = 0, **options: t.Any) -> dict[str, t.Any]:
+        """What ansible-inventory makes of it."""
+        self.write(**options)
+        words = ["ansible-inventory", "--list", *arguments]
+        words += ["-i", "hosts.yml", "-i", "z.machined.yml"]
         settings = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1", "COLUMNS": "10000"}
         done = subprocess.run(
             words, capture_output=True, text=True, env={**os.environ, **settings}, cwd=self.folder
@@ -338,6 +342,35 @@ def test_nothing_becomes_a_template_on_its_way_through_the_cache(inventory: Inve
         assert web["again"] == web["fine"] == {"__ansible_unsafe": text}
         assert "role" not in web and "nspawn_os" not in web
     assert not mark.exists()
+
+
+def is_gone(process: int) -> bool:
+    """Whether it has ended, and whoever inherits it has seen that."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_nothing_is_left_when_it_is_interrupted(inventory: Inventory) -> None:
+    mark = inventory.folder / "mark"
+    inventory.program("a", f"cat > /dev/null; echo $$ > {mark}; sleep 60; :")
+    inventory.write()
+    words = ["ansible-inventory", "--list", "-i", "hosts.yml", "-i", "z.machined.yml"]
+    process = subprocess.Popen(
+        words, cwd=inventory.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    with process:
+        end = time.monotonic() + 60
+        while not (mark.exists() and mark.read_text()) and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) != 0
+    assert is_gone(int(mark.read_text()))
 
 
 def test_machines_are_not_asked_for_machines(inventory: Inventory) -> None:
