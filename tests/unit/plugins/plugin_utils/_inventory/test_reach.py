@@ -9,15 +9,20 @@ import pytest
 from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import connection_loader
+from ansible.plugins import loader
 from ansible.template import is_trusted_as_template, trust_as_template
 
 from ansible_collections.nspawn.machined.plugins.plugin_utils._inventory import reach
 from ansible_collections.nspawn.machined.plugins.plugin_utils._inventory.reach import Reach
 
+# None of it is typed.
+CONFIG: t.Any = C.config
+CONNECTIONS: t.Any = loader.connection_loader
+FILES: t.Any = DataLoader
+
 
 def host(**variables: t.Any) -> Reach:
-    return Reach("a.example", variables, DataLoader())
+    return Reach("a.example", variables, FILES())
 
 
 def handed_on(**variables: t.Any) -> dict[str, t.Any]:
@@ -25,8 +30,8 @@ def handed_on(**variables: t.Any) -> dict[str, t.Any]:
 
 
 def test_all_that_leads_through_ssh_is_handed_on() -> None:
-    connection_loader.get("ssh", class_only=True)
-    names = set(C.config.get_plugin_vars("connection", "ssh"))
+    CONNECTIONS.get("ssh", class_only=True)
+    names = set(CONFIG.get_plugin_vars("connection", "ssh"))
     left = {name for name in names if not name.startswith(reach._ITS)}
     assert {name for name in left if "[" not in name} == {
         "ansible_pipelining",
