@@ -50,11 +50,25 @@ options:
   filters:
     description:
       - Which machines are listed.
-      - C(include) and C(exclude) are patterns of names on their hosts, such as V(web*), C(states)
-        are some of V(running), V(paused), V(starting), V(stopping), V(stopped), V(failed) and
-        V(image). Each is one or a list.
     type: dict
     default: {}
+    suboptions:
+      include:
+        description:
+          - Patterns of names on their hosts, such as V(web*). All of them, when left out.
+        type: list
+        elements: str
+      exclude:
+        description:
+          - Patterns of names of those that are not listed in any case.
+        type: list
+        elements: str
+      states:
+        description:
+          - Some of V(running), V(paused), V(starting), V(stopping), V(stopped), V(failed) and
+            V(image).
+        type: list
+        elements: str
   vars:
     description:
       - Whether each machine has the variables that C(vars) of its declaration says. The host
