@@ -133,8 +133,8 @@ notes:
     C(nspawn_os_version), C(nspawn_os_name), C(nspawn_zone), C(nspawn_class), C(nspawn_service),
     C(nspawn_unit), C(nspawn_started), C(nspawn_declared), C(nspawn_owner), C(nspawn_type),
     C(nspawn_read_only), C(nspawn_created), C(nspawn_modified), C(nspawn_image), which is the image
-    that it was cloned from, and C(nspawn_image_changed), which is when that has last changed. Times
-    are in seconds since 1970. What is not known is not set.
+    that it was cloned from, and C(nspawn_image_changed), which is when that has last changed or was
+    made. Times are in seconds since 1970.
   - What is not set is so because the host does not know it, or because the machine did not answer
     within 5 seconds.
   - The groups are C(machines), C(images), and C(host_NAME), C(os_ID) and C(zone_NAME).

@@ -24,7 +24,7 @@ MOST = 10000
 _WORD = 256
 _ADDRESSES = 64
 _TEXTS = ("class", "service", "unit", "os", "os_version", "os_name", "zone", "type", "image")
-_TIMES = ("started", "created", "modified", "image_modified")
+_TIMES = ("started", "created", "modified", "image_changed")
 
 
 class NoAnswer(Exception):

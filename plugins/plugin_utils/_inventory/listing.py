@@ -150,7 +150,8 @@ class MachinesInventory(BaseInventoryPlugin, Constructable, Cacheable):
     def _doubt(self, host: str, answer: Answer) -> None:
         if answer.doubts:
             some = "; ".join(answer.doubts[:_SOME])
-            self.warn(f"{host}: {len(answer.doubts)} that it tells of are left out: {some}")
+            count = len(answer.doubts)
+            self.warn(f"not all that {host} tells of can be listed, {count} are left out: {some}")
 
     def warn(self, text: str) -> None:
         self.display.warning(f"{self.NAME}: {text}")
@@ -217,7 +218,8 @@ class _Lister:
         if without:
             some = "; ".join(without[:_SOME])
             self._plugin.warn(
-                f"{len(without)} variables of declarations are left out (connection_vars): {some}"
+                "not all variables of declarations are taken (connection_vars says which),"
+                f" {len(without)} are left out: {some}"
             )
         return values
 
@@ -252,4 +254,4 @@ class _Lister:
             some = "; ".join(
                 f"{found[one].name} of {found[one].host}" for one in sorted(left)[:_SOME]
             )
-            self._plugin.warn(f"{len(left)} are left out, for there is no name left: {some}")
+            self._plugin.warn(f"no name is left for all machines, {len(left)} are left out: {some}")

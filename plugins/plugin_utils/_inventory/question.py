@@ -458,7 +458,8 @@ def told(host: Host, name: str, kind: str, answers: t.Mapping[t.Any, bytes]) -> 
         "created": seconds(image[3]),
         "modified": seconds(image[4]),
         "image": template or None,
-        "image_modified": seconds(parent[4]) if parent else None,
+        # Of a subvolume nobody knows; one that is replaced is made anew.
+        "image_changed": (seconds(parent[4]) or seconds(parent[3])) if parent else None,
         "declared": bool(record),
         "owner": record.get("owner"),
         "vars": record.get("vars") or {},

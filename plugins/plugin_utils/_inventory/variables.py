@@ -56,10 +56,7 @@ def facts_of(found: Found) -> dict[str, t.Any]:
         "state": found.state,
         **{key: value for key, value in found.facts.items() if value is not None},
     }
-    facts = {f"{PREFIX}{key}": value for key, value in known.items()}
-    if "image_modified" in known:
-        facts[f"{PREFIX}image_changed"] = facts.pop(f"{PREFIX}image_modified")
-    return facts
+    return {f"{PREFIX}{key}": value for key, value in known.items()}
 
 
 def declared_of(found: Found, allowed: t.Sequence[str]) -> tuple[dict[str, t.Any], list[str]]:

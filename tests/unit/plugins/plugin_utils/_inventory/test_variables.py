@@ -50,7 +50,7 @@ def test_what_does_not_run_is_reached_as_an_image(state: str) -> None:
 
 
 def test_what_is_not_known_is_not_set() -> None:
-    assert facts_of(one(os="debian", zone=None, image_modified=5)) == {
+    assert facts_of(one(os="debian", zone=None, image_changed=5)) == {
         "nspawn_host": "a.example",
         "nspawn_image_changed": 5,
         "nspawn_name": "web",
