@@ -109,8 +109,7 @@ def _found(host: str, told: t.Any) -> Found:
     facts: dict[str, t.Any] = {key: _text(told.get(key)) for key in _TEXTS}
     facts.update({key: _number(told.get(key)) for key in _TIMES})
     facts["addresses"] = _addresses(told.get("addresses"))
-    facts["read_only"] = told.get("read_only") is True
-    facts["declared"] = told.get("declared") is True
+    facts.update({key: _flag(told.get(key)) for key in ("read_only", "declared")})
     facts["owner"] = _text(told.get("owner"))
     variables = told.get("vars")
     return Found(host, name, state, facts, variables if isinstance(variables, dict) else {})
@@ -118,6 +117,10 @@ def _found(host: str, told: t.Any) -> Found:
 
 def _text(value: t.Any) -> t.Optional[str]:
     return printable(value[:_WORD])[: 2 * _WORD] if isinstance(value, str) and value else None
+
+
+def _flag(value: t.Any) -> t.Optional[bool]:
+    return value if isinstance(value, bool) else None
 
 
 def _number(value: t.Any) -> t.Optional[int]:

@@ -264,6 +264,11 @@ def read(path: str, limit: int) -> t.Optional[str]:
     return text.decode("utf-8", "replace") if len(text) <= limit else None
 
 
+def may_read(path: str) -> bool:
+    """Whether what is not found there is not there."""
+    return not os.path.lexists(path) or os.access(path, os.X_OK)
+
+
 def recorded(subject: str, name: str) -> dict[str, t.Any]:
     """What the collection remembers of one thing."""
     try:
@@ -460,7 +465,7 @@ def told(host: Host, name: str, kind: str, answers: t.Mapping[t.Any, bytes]) -> 
         "image": template or None,
         # Of a subvolume nobody knows; one that is replaced is made anew.
         "image_changed": (seconds(parent[4]) or seconds(parent[3])) if parent else None,
-        "declared": bool(record),
+        "declared": bool(record) if may_read(RECORDS) else None,
         "owner": record.get("owner"),
         "vars": record.get("vars") or {},
     }
