@@ -34,6 +34,8 @@ ACTION = "action/machines.py"
 UPLOAD = "plugin_utils/_actions/upload.py"
 CONNECTION = "connection/nspawn.py"
 HELPER = "plugin_utils/_connection/helper.py"
+INVENTORY = "inventory/machined.py"
+QUESTION = "plugin_utils/_inventory/question.py"
 
 
 @pytest.fixture
@@ -46,6 +48,9 @@ def tree(tmp_path: Path) -> Path:
         "plugin_utils/_connection/here.py": "from ...module_utils._inside import plan\n",
         "plugin_utils/_connection/keeper.py": "import os\n",
         HELPER: "import os\n",
+        INVENTORY: "from ..plugin_utils._inventory import listing\n",
+        "plugin_utils/_inventory/listing.py": "from ...module_utils._systemd import plan\n",
+        QUESTION: "import os\n",
         UPLOAD: "from ...module_utils._systemd import plan\n",
         "plugin_utils/_actions/progress.py": "import os\n",
         "doc_fragments/attributes.py": "",
@@ -242,6 +247,21 @@ def test_a_tree_without_a_wrong_import_keeps_them_all(tree: Path) -> None:
             {"inside_there"},
             "plugins.plugin_utils._connection.helper -> plugins.module_utils._core.plan (l.3)",
             id="of ours in what runs in a machine",
+        ),
+        pytest.param(
+            INVENTORY,
+            "from ..module_utils._systemd import plan",
+            {"inventory"},
+            "plugins/inventory/machined.py:3: imports plugins/module_utils/_systemd/plan.py; "
+            "expected one plugins/plugin_utils/*/*.py alone",
+            id="of an inventory plugin past plugin_utils",
+        ),
+        pytest.param(
+            QUESTION,
+            "from ...module_utils._core import plan",
+            {"inside_there"},
+            "plugins.plugin_utils._inventory.question -> plugins.module_utils._core.plan (l.3)",
+            id="of ours in what runs alone on a host",
         ),
         pytest.param(
             PLAN.format(room="_images"),
