@@ -20,6 +20,7 @@ import threading
 import time
 import typing as t
 
+from . import caller
 from .plan import Failure
 
 # Non-interactive ssh sessions and sudo often leave the sbin directories out of PATH.
@@ -31,6 +32,8 @@ SEARCH_PATH = os.pathsep.join(
 OUTPUT_LIMIT = 64 * 1024 * 1024
 LINE_LIMIT = 64 * 1024
 END = 256
+# How often it is looked whether anybody still waits.
+_LOOK = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,7 @@ def run(
     limit: int = OUTPUT_LIMIT,
     cut: bool = False,
     raw: bool = False,
+    for_caller: bool = False,
 ) -> Result:
     """Run a program to its end and return what it said.
 
@@ -94,13 +98,15 @@ def run(
 
     O(stdin) and O(stdout) connect the program to descriptors of the caller, for streams. Both are
     closed here as soon as the program has them, or else no end of a pipe would ever be seen.
+    O(for_caller) says that it is ended, too, when nobody waits for this module any more.
     O(keep) are descriptors that the program inherits: a lock lasts as long as one holder lives.
     """
     words = tuple(argv)
     surroundings = {"cwd": cwd, "pass_fds": keep, "env": _environment(environment)}
     with _started(words, input is not None, stdin, stdout, surroundings) as process:
         streams = _Streams(process, on_line, limit, "surrogateescape" if raw else "replace")
-        result = _await(process, words, input, timeout, grace, streams)
+        wait = _waiting(process) if for_caller else process.wait
+        result = _await(process, words, input, timeout, grace, streams, wait)
     if check and result.rc != 0:
         said = result.stderr.strip() or result.stdout.strip() or "nothing"
         raise CommandFailed(f"{shlex.join(words)} exited with {result.rc} and said: {said}", result)
@@ -156,11 +162,12 @@ def _await(
     timeout: float,
     grace: float,
     streams: _Streams,
+    wait: t.Callable[[float], int],
 ) -> Result:
     """Wait for the end of a process; end it at the deadline, or when we are to end ourselves."""
     try:
         streams.feed(input)
-        rc = process.wait(timeout)
+        rc = wait(timeout)
     except subprocess.TimeoutExpired:
         _end(process, grace)
         streams.finish()
@@ -171,6 +178,24 @@ def _await(
         raise
     streams.finish()
     return streams.result(words, rc)
+
+
+def _waiting(process: subprocess.Popen[bytes]) -> t.Callable[[float], int]:
+    """Wait for a process as long as somebody waits for us."""
+
+    def wait(timeout: float) -> int:
+        end = time.monotonic() + timeout
+        while True:
+            rest = end - time.monotonic()
+            try:
+                return process.wait(min(rest, _LOOK))
+            except subprocess.TimeoutExpired:
+                if rest <= _LOOK:
+                    raise
+            if caller.is_gone():
+                raise caller.Gone
+
+    return wait
 
 
 def _end(process: subprocess.Popen[bytes], grace: float) -> None:

@@ -19,6 +19,7 @@ import re
 import typing as t
 import uuid
 
+from .._core import caller
 from .._core import run as core_run
 from .._core.plan import Failure
 from .._core.printable import printable
@@ -171,17 +172,22 @@ def overdue(place: str, command: Command, result: core_run.Result, more: str = "
 
 
 def run(
-    machine: str, command: Command, *, stream: t.Optional[t.Callable[[], int]] = None
+    machine: str,
+    command: Command,
+    *,
+    stream: t.Optional[t.Callable[[], int]] = None,
+    for_caller: bool = False,
 ) -> core_run.Result:
     """Run a command in a machine to its end; its exit code is the result's, whatever it is.
 
+    With O(for_caller) it is ended, too, when nobody waits for the module any more.
     A O(stream) opens a pipe that the command reads, in the place of its C(stdin).
     """
     check(command)
     wrapped = Wrapped(command)
     if stream is not None and wrapped.stdin:
         raise AssertionError("what comes before a stream would have to be in it")
-    with leaders.held(machine) as leader:
+    with leaders.held(machine) as leader, caller.awaited(for_caller):
         unit = f"nspawn-machined-{uuid.uuid4().hex}.service"
         argv = [*_systemd_run(machine, command, unit), "--", *escaped(wrapped.argv)]
         try:
@@ -194,6 +200,7 @@ def run(
                 limit=command.limit,
                 cut=True,
                 raw=True,
+                for_caller=for_caller,
             )
         except BaseException as error:
             # Ending our end of it leaves the unit running in the machine.

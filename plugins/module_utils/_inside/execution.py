@@ -96,7 +96,7 @@ def _exists(wanted: Wanted, path: str) -> bool:
 def _run(wanted: Wanted, command: Command) -> Result:
     if wanted.in_image:
         return offline.run(wanted.place, command, ephemeral=wanted.ephemeral)
-    return commands.run(wanted.place, command)
+    return commands.run(wanted.place, command, for_caller=True)
 
 
 # --- act ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import stat
 import typing as t
 import uuid
 
-from .._core import memory, trees
+from .._core import caller, memory, trees
 from .._core import run as core_run
 from .._core.plan import Failure
 from .._core.printable import printable
@@ -44,7 +44,7 @@ def run(name: str, command: Command, *, ephemeral: bool) -> core_run.Result:
     wrapped = commands.Wrapped(command)
     machine = f"exec-{uuid.uuid4().hex[:12]}"
     argv = [*_systemd_nspawn(image, command, machine, ephemeral), "--", *wrapped.argv]
-    with _clean(machine, image.path if ephemeral else None):
+    with caller.awaited(), _clean(machine, image.path if ephemeral else None):
         try:
             result = core_run.run(
                 argv,
@@ -55,6 +55,7 @@ def run(name: str, command: Command, *, ephemeral: bool) -> core_run.Result:
                 limit=command.limit,
                 cut=True,
                 raw=True,
+                for_caller=True,
             )
         except core_run.CommandFailed as error:
             if error.result.rc != -1:
