@@ -102,9 +102,13 @@ class Descent:
             raise descriptors.failed(errno.ESTALE, "")
         return descriptor
 
+    def way(self, name: str = "") -> str:
+        """The way from where one began to where one is, or to something in it."""
+        return "/".join(filter(None, [*(level.name for level in self._levels), name]))
+
     def shown(self, name: str = "") -> str:
-        """The way to where one is, or to something in it, to be read by people."""
-        below = "/".join(filter(None, [*(level.name for level in self._levels), name]))
+        """The same with the way to where one began, to be read by people."""
+        below = self.way(name)
         if below and self._shown:
             return printable(f"{self._shown.rstrip('/')}/{below}")
         return printable(below or self._shown)

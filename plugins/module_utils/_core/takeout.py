@@ -81,10 +81,10 @@ def summary(root: Root, source: str, rules: Rules) -> t.Optional[Summary]:
         return None
 
     def work(stop: Stop) -> Summary:
-        sieve = _Sieve(_walk(found, root, source, rules, stop), rules)
+        sieve = Sieve(_walk(found, root, source, rules, stop), rules)
         return dataclasses.replace(_summed(sieve, stop), taken=sieve.taken)
 
-    return _done(work, root.shown(source), rules, found)
+    return finished(work, root.shown(source), rules, found)
 
 
 def present(destination: str, rules: Rules) -> t.Optional[Summary]:
@@ -97,10 +97,10 @@ def present(destination: str, rules: Rules) -> t.Optional[Summary]:
     def work(stop: Stop) -> Summary:
         return _summed(Walk(found, destination, limits=rules.limits, check=stop.check), stop)
 
-    return _done(work, printable(destination), rules, found)
+    return finished(work, printable(destination), rules, found)
 
 
-def _done(work: t.Callable[[Stop], T], shown: str, rules: Rules, *held: int) -> T:
+def finished(work: t.Callable[[Stop], T], shown: str, rules: Rules, *held: int) -> T:
     """Do it within the deadline, and close what it needs, also when it ends late."""
 
     def whole(stop: Stop) -> T:
@@ -126,18 +126,18 @@ def _summed(entries: t.Iterable[Entry], stop: Stop) -> Summary:
     steps = iter(entries)
     top = next(steps)
     if top.kind is Kind.FILE:
-        return Summary(top.kind, top.mode, _digest(top, stop))
+        return Summary(top.kind, top.mode, digest(top, stop))
     sum_ = hashlib.sha256()
     for entry in steps:
         # No name and no target has a null character in it.
         words = [entry.kind.value, entry.name, entry.target]
         words.append("" if entry.kind is Kind.LINK else f"{entry.mode:o}")
-        words.append(_digest(entry, stop) if entry.kind is Kind.FILE else "")
+        words.append(digest(entry, stop) if entry.kind is Kind.FILE else "")
         sum_.update("\0".join([*words, ""]).encode("utf-8", "surrogateescape"))
     return Summary(top.kind, top.mode, sum_.hexdigest() if top.kind is Kind.DIRECTORY else "")
 
 
-def _digest(entry: Entry, stop: Stop) -> str:
+def digest(entry: Entry, stop: Stop) -> str:
     sum_ = hashlib.sha256()
     position = 0
     for offset, chunk in _contents(entry, stop):
@@ -158,7 +158,7 @@ def _hash_hole(sum_: t.Any, size: int, stop: Stop) -> None:
 # --- what may come along --------------------------------------------------------------------
 
 
-class _Sieve:
+class Sieve:
     """A walk without what does not come along, with the modes that may arrive."""
 
     def __init__(self, walk: Walk, rules: Rules) -> None:
@@ -260,7 +260,7 @@ def _extents(source: int, size: int) -> t.Iterator[tuple[int, int]]:
         position = end
 
 
-def _fill(descriptor: int, entry: Entry, stop: Stop) -> None:
+def fill(descriptor: int, entry: Entry, stop: Stop) -> None:
     for offset, chunk in _contents(entry, stop):
         view = memoryview(chunk)
         while view:
@@ -291,7 +291,7 @@ def copy(
         raise Failure(f"{printable(destination)} cannot be made: {error.strerror}") from None
 
     def work(stop: Stop) -> Taken:
-        sieve = _Sieve(_walk(found, root, source, rules, stop), rules)
+        sieve = Sieve(_walk(found, root, source, rules, stop), rules)
         place = _Place(directory, name, destination, rules, replace, stop)
         steps = iter(sieve)
         top = next(steps)
@@ -304,7 +304,7 @@ def copy(
             raise Failure(f"{root.shown(source)} is {kind}; expected a file or a directory")
         return sieve.taken
 
-    return _done(work, root.shown(source), rules, found, directory)
+    return finished(work, root.shown(source), rules, found, directory)
 
 
 class _Place:
@@ -336,7 +336,7 @@ class _Place:
             durable=False,
             replace=self._replace,
         ) as descriptor:
-            _fill(descriptor, top, self._stop)
+            fill(descriptor, top, self._stop)
 
     def put_tree(self, top: Entry, steps: t.Iterator[Entry]) -> None:
         self._expect(None)
@@ -391,7 +391,7 @@ class _Place:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(entry.name, flags, 0o600, dir_fd=directory)
         try:
-            _fill(descriptor, entry, self._stop)
+            fill(descriptor, entry, self._stop)
             if self._rules.owner is not None:
                 os.fchown(descriptor, *self._rules.owner)
             os.fchmod(descriptor, entry.mode)

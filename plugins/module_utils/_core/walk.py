@@ -74,7 +74,8 @@ class TooMuch(Failure):
 class Walk:
     """A tree, or a file, from its top; what is in a directory is given in order, and its end.
 
-    O(found) stands for the top. O(check) is called at each step, and may raise.
+    O(found) stands for the top. O(check) is called at each step, and may raise. What O(skip) says
+    of a way from the top is neither opened nor counted.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class Walk:
         *,
         limits: t.Optional[Limits] = None,
         check: t.Optional[t.Callable[[], None]] = None,
+        skip: t.Optional[t.Callable[[str], bool]] = None,
     ) -> None:
         self._found = found
         self._shown = shown
         self._limits = limits or Limits()
         self._check = check or (lambda: None)
+        self._skip = skip
         self._place: t.Optional[Descent] = None
         self._size = 0
         self._count = 0
@@ -98,6 +101,10 @@ class Walk:
         if self._place is None:
             return printable(self._shown)
         return self._place.shown(entry.name)
+
+    def way(self, entry: Entry) -> str:
+        """The same from the top, as it is; of the top itself nothing."""
+        return self._place.way(entry.name) if self._place is not None else ""
 
     @property
     def depth(self) -> int:
@@ -187,6 +194,8 @@ class Walk:
         names: list[str] = []
         with os.scandir(place.here) as entries:
             for entry in entries:
+                if self._skip is not None and self._skip(place.way(entry.name)):
+                    continue
                 names.append(entry.name)
                 if self._count + len(names) > self._limits.count:
                     self._insist(len(names))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the modules C(machine_exec), C(machine_copy) and C(machine_bind) call.
+"""What the modules C(machine_exec), C(machine_copy), C(machine_sync) and C(machine_bind) call.
 
 Private to the collection.
 """
@@ -43,6 +43,27 @@ def copy(module: Module) -> t.NoReturn:
             plan = copies.plan(seen, wanted)
             result = core_module.converge(module, plan, copies.VERBS)
         return {**result, "dest": wanted.destination, "left_out": list(seen.told)}
+
+    core_module.run(module, body)
+
+
+def sync(module: Module) -> t.NoReturn:
+    """The module C(machine_sync)."""
+    # No other module needs them, and a target compiles what is imported for each task.
+    from . import sync as syncs
+    from . import sync_act
+
+    def body() -> dict[str, t.Any]:
+        _leave_in_order()
+        wanted = syncs.wanted_of(module.params)
+        with core_module.holding(module, [wanted.thing]):
+            seen = syncs.snapshot(wanted)
+            for warning in syncs.warnings(seen, wanted):
+                module.warn(warning)
+            plan = syncs.plan(seen, wanted)
+            named = syncs.listed(syncs.changes(seen, wanted))
+            result = core_module.converge(module, plan, sync_act.VERBS)
+        return {**result, **named, "dest": wanted.destination, "left_out": list(seen.told)}
 
     core_module.run(module, body)
 

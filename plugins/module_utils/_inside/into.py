@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import re
@@ -48,7 +49,7 @@ class Look:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> t.Iterator[int]:
+def opened(path: str) -> t.Iterator[int]:
     """Stand for what lies at a path, without following it or opening it."""
     descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -62,7 +63,7 @@ def look(path: str, limits: Limits, deadline: float) -> Look:
 
     def work(stop: Stop) -> Look:
         try:
-            with _opened(path) as found:
+            with opened(path) as found:
                 return _summed(Walk(found, printable(path), limits=limits, check=stop.check))
         except (FileNotFoundError, NotADirectoryError):
             return Look("nothing")
@@ -211,12 +212,12 @@ def put(
     """Put a file, with a mode, or a tree, with its own, to where it appears at once."""
     parent, name = os.path.split(destination)
     stem = f".nspawn-machined-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
-    with _opened(source) as found:
+    with opened(source) as found:
         status = os.fstat(found)
         is_file = stat.S_ISREG(status.st_mode)
         words = [str(status.st_size), mode] if is_file else []
         walk = Walk(found, printable(source), limits=limits)
-        feed = _Feed(walk, _file if is_file else _tree)
+        feed = Feed(functools.partial(_file if is_file else _tree, walk))
         script = _FILE if is_file else _TREE
         argv = ("sh", "-c", script, "sh", parent, stem, destination, *words)
         command = commands.Command(argv, timeout=deadline, limit=_ANSWER)
@@ -240,29 +241,40 @@ def _file(walk: Walk, pipe: t.IO[bytes]) -> None:
 
 
 def _tree(walk: Walk, pipe: t.IO[bytes]) -> None:
-    with tarfile.open(
+    with archive_into(pipe) as archive:
+        for path, entry in _paths(walk):
+            add(archive, "/".join(filter(None, ("copy", os.fsdecode(path)))), entry)
+        archive.addfile(tarfile.TarInfo("whole"))
+
+
+def archive_into(pipe: t.IO[bytes]) -> tarfile.TarFile:
+    """An archive for a machine's own tar."""
+    return tarfile.open(
         fileobj=pipe,
         mode="w|",
         format=tarfile.GNU_FORMAT,
         encoding="utf-8",
         errors="surrogateescape",
         bufsize=_CHUNK,
-    ) as archive:
-        for path, entry in _paths(walk):
-            member = tarfile.TarInfo("/".join(filter(None, ("copy", os.fsdecode(path)))))
-            member.mode = entry.mode
-            member.mtime = entry.changed // 10**9
-            contents = None
-            if entry.kind is Kind.DIRECTORY:
-                member.type = tarfile.DIRTYPE
-            elif entry.kind is Kind.LINK:
-                member.type = tarfile.SYMTYPE
-                member.linkname = entry.target
-            else:
-                member.size = entry.size
-                contents = t.cast("t.IO[bytes]", _Reader(_chunks(entry)))
-            archive.addfile(member, contents)
-        archive.addfile(tarfile.TarInfo("whole"))
+    )
+
+
+def add(archive: tarfile.TarFile, name: str, entry: Entry, owner: tuple[int, int] = (0, 0)) -> None:
+    """One thing of a walk in an archive; O(owner) are the machine's numbers."""
+    member = tarfile.TarInfo(name)
+    member.mode = entry.mode
+    member.mtime = entry.changed // 10**9
+    member.uid, member.gid = owner
+    contents = None
+    if entry.kind is Kind.DIRECTORY:
+        member.type = tarfile.DIRTYPE
+    elif entry.kind is Kind.LINK:
+        member.type = tarfile.SYMTYPE
+        member.linkname = entry.target
+    else:
+        member.size = entry.size
+        contents = t.cast("t.IO[bytes]", _Reader(_chunks(entry)))
+    archive.addfile(member, contents)
 
 
 class _Reader:
@@ -282,14 +294,15 @@ class _Reader:
         return given
 
 
-class _Feed:
+class Feed:
     """Writes into a pipe whose other end is somebody else's, who need not read it."""
 
-    def __init__(self, walk: Walk, write: t.Callable[[Walk, t.IO[bytes]], None]) -> None:
-        self._walk = walk
+    def __init__(self, write: t.Callable[[t.IO[bytes]], None]) -> None:
         self._write = write
         self._thread: t.Optional[threading.Thread] = None
         self.error: t.Optional[Exception] = None
+        self.complete = False
+        """Whether all was written, and not only what somebody cared to read."""
 
     def open(self) -> int:
         theirs, ours = os.pipe()
@@ -304,7 +317,9 @@ class _Feed:
 
     def _work(self, ours: int) -> None:
         try:
-            with contextlib.suppress(BrokenPipeError), open(ours, "wb") as pipe:
-                self._write(self._walk, pipe)
+            with contextlib.suppress(BrokenPipeError):
+                with open(ours, "wb") as pipe:
+                    self._write(pipe)
+                self.complete = True
         except Exception as error:
             self.error = error

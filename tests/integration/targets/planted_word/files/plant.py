@@ -41,6 +41,7 @@ BASES: dict[str, Arguments] = {
     "machine_copy": {"machine": "it-planted", "src": "/etc/hostname", "dest": "/etc/planted"},
     "machine_exec": {"machine": "it-planted", "argv": ["sleep", "0.4"]},
     "machine_info": {"name": ["it-planted"]},
+    "machine_sync": {"machine": "it-planted", "src": "/etc/skel", "dest": "/etc/planted.d"},
     "machines": {
         "machines": [{"name": "it-planted-other", "image": "it-guest", "state": "stopped"}]
     },

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_both_looks_tell_what_differs(tree: Path) -> None:
 def test_what_comes_out_of_the_archive_is_what_went_in(tree: Path, tmp_path: Path) -> None:
     stage = tmp_path / "stage"
     stage.mkdir()
-    with into._opened(str(tree)) as found, open(tmp_path / "tar", "wb") as archive:
+    with into.opened(str(tree)) as found, open(tmp_path / "tar", "wb") as archive:
         into._tree(Walk(found, "tree", limits=LIMITS), archive)
     with open(tmp_path / "tar", "rb") as archive:
         subprocess.run(["tar", "-xpf", "-", "-C", stage], stdin=archive, check=True)
@@ -64,7 +65,7 @@ def test_what_comes_out_of_the_archive_is_what_went_in(tree: Path, tmp_path: Pat
 
 def test_everything_in_the_archive_belongs_to_root(tree: Path) -> None:
     archive = io.BytesIO()
-    with into._opened(str(tree)) as found:
+    with into.opened(str(tree)) as found:
         into._tree(Walk(found, "tree", limits=LIMITS), archive)
     archive.seek(0)
     with tarfile.open(fileobj=archive) as members:
@@ -97,8 +98,8 @@ def test_an_answer_that_is_none_is_refused(said: str) -> None:
 
 
 def test_who_does_not_read_does_not_hold_us(tree: Path) -> None:
-    with into._opened(str(tree)) as found:
-        feed = into._Feed(Walk(found, "tree", limits=LIMITS), into._tree)
+    with into.opened(str(tree)) as found:
+        feed = into.Feed(partial(into._tree, Walk(found, "tree", limits=LIMITS)))
         theirs = feed.open()
         os.close(theirs)
         feed.close()
