@@ -94,6 +94,7 @@ options:
     default: 3600
 seealso:
   - module: nspawn.machined.machine_exec
+  - module: nspawn.machined.machine_sync
   - module: nspawn.machined.machine_bind
 """
 

@@ -64,6 +64,7 @@ options:
     description:
       - Whether what is in O(dest) and not in O(src) is removed. What is excluded never is, nor what
         is mounted there, nor a directory that holds something of these.
+      - With O(direction=from) the machine decides by that what of O(dest) stays.
       - Something of another kind that stands where something has to be is removed in any case.
     type: bool
     default: false
@@ -119,6 +120,7 @@ options:
     type: float
     default: 3600
 notes:
+  - Holes in a file are filled on the way into a machine, and kept on the way out.
   - A folder of the controller is brought to the host first, or into the machine by the connection
     plugins and any module that copies.
   - Whoever may write into O(dest) in the machine, and is not its root, can lead its root elsewhere

@@ -30,6 +30,8 @@ from .._core.walk import Entry, Kind, Limits, Walk
 from . import commands
 
 _CHUNK = 1 << 20
+# tarfile copies all that it has not written yet for each small file.
+_BLOCK = 64 << 10
 # A machine's answer to a look; it is a word, a mode and a digest.
 _ANSWER = 4096
 
@@ -255,7 +257,7 @@ def archive_into(pipe: t.IO[bytes]) -> tarfile.TarFile:
         format=tarfile.GNU_FORMAT,
         encoding="utf-8",
         errors="surrogateescape",
-        bufsize=_CHUNK,
+        bufsize=_BLOCK,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import beneath
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, apply
-from ansible_collections.nspawn.machined.plugins.module_utils._inside import sync, sync_act
+from ansible_collections.nspawn.machined.plugins.module_utils._inside import leader, sync, sync_act
 from ansible_collections.nspawn.machined.plugins.module_utils._inside.sync import Changes, Wanted
 
 
@@ -22,7 +22,7 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def root(_name: str, *, deadline: float) -> beneath.Root:
         return beneath.image(str(tmp_path / "root"), deadline=deadline)
 
-    monkeypatch.setattr(sync.leaders, "root", root)
+    monkeypatch.setattr(leader, "root", root)
     data = tmp_path / "root/data"
     (data / "sub/deep").mkdir(parents=True)
     (data / "file").write_text("one")
@@ -72,17 +72,11 @@ def test_links_of_the_destination_are_replaced_and_not_followed(
     precious.mkdir()
     (precious / "file").write_text("precious")
     synced(tmp_path)
-    for name in ("file", "sub/deep"):
-        path = tmp_path / "out" / name
-        (
-            path.unlink
-            if name == "file"
-            else lambda path=path: (  # type: ignore[misc]
-                (path / "file").unlink(),
-                path.rmdir(),
-            )
-        )()
-        path.symlink_to(precious / "file" if name == "file" else precious)
+    (tmp_path / "out/file").unlink()
+    (tmp_path / "out/sub/deep/file").unlink()
+    (tmp_path / "out/sub/deep").rmdir()
+    (tmp_path / "out/file").symlink_to(precious / "file")
+    (tmp_path / "out/sub/deep").symlink_to(precious)
     synced(tmp_path, delete=True)
     assert (precious / "file").read_text() == "precious"
     assert (tmp_path / "out/sub/deep/file").read_text() == "two"
