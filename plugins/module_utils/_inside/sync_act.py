@@ -20,6 +20,7 @@ from .._core.descent import Descent
 from .._core.patience import Stop
 from .._core.plan import Failure, Step, Verbs
 from .._core.printable import printable
+from .._core.run import Result
 from .._core.walk import Entry, Kind
 from . import commands, into
 from . import leader as leaders
@@ -39,7 +40,7 @@ _REMOVE = _ENTER + 'cd -- "$1" && xargs -0 rm -rf --'
 _FILL = _ENTER + '[ -d "$1" ] || mkdir -- "$1" || exit; tar -xpf - -C "$1"'
 
 
-def _said(wanted: Wanted, result: t.Any) -> None:
+def _said(wanted: Wanted, result: Result) -> None:
     if result.rc != 0:
         said = printable(result.stderr.strip()[:1000], lines=True)
         raise Failure(

@@ -118,6 +118,16 @@ def test_a_directory_that_is_exchanged_on_the_way_is_told(tmp_path: Path, found:
         next(steps)
 
 
+def test_what_is_to_be_skipped_is_neither_told_nor_counted(tmp_path: Path, found: int) -> None:
+    tree = tmp_path / "tree"
+    for name in ("a/skip", "a/kept", "skip"):
+        (tree / name).mkdir(parents=True)
+    (tree / "a/skip/file").write_bytes(bytes(100))
+    walk = Walk(found, "tree", limits=Limits(size=10, count=4), skip="a/skip".__eq__)
+    ways = [walk.way(entry) for entry in walk if entry.kind is not Kind.END]
+    assert ways == ["", "a", "a/kept", "skip"]
+
+
 def test_what_is_asked_at_each_step_can_end_it(found: int) -> None:
     def check() -> None:
         raise Failure("enough")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -11,7 +12,13 @@ import pytest
 
 from ansible_collections.nspawn.machined.plugins.module_utils._core import beneath
 from ansible_collections.nspawn.machined.plugins.module_utils._core.plan import Failure, apply
-from ansible_collections.nspawn.machined.plugins.module_utils._inside import leader, sync, sync_act
+from ansible_collections.nspawn.machined.plugins.module_utils._core.run import Result
+from ansible_collections.nspawn.machined.plugins.module_utils._inside import (
+    commands,
+    leader,
+    sync,
+    sync_act,
+)
 from ansible_collections.nspawn.machined.plugins.module_utils._inside.sync import Changes, Wanted
 
 
@@ -132,3 +139,71 @@ def test_a_destination_in_no_directory_is_refused(inside: Path, tmp_path: Path) 
     wanted = Wanted("web", "/data", str(tmp_path / "no/out"), to_machine=False)
     with pytest.raises(Failure, match="cannot be made: No such file"):
         sync_act._fill_here(wanted, Changes(), (0, 0))
+
+
+# --- in a machine, whose programs are this machine's ----------------------------------------
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(
+        _machine: str, command: commands.Command, *, stream: t.Optional[t.Callable[[], int]] = None
+    ) -> Result:
+        options: dict[str, t.Any] = {"input": command.stdin}
+        if stream is not None:
+            options = {"stdin": stream()}
+        try:
+            done = subprocess.run(command.argv, capture_output=True, check=False, **options)
+        finally:
+            if stream is not None:
+                os.close(options["stdin"])
+        said = (done.stdout.decode(), done.stderr.decode())
+        return Result(tuple(done.args), done.returncode, *said)
+
+    monkeypatch.setattr(commands, "run", run)
+
+
+def to(source: Path, destination: Path) -> Wanted:
+    return sync.check(Wanted("web", str(source), str(destination)))
+
+
+def test_only_what_was_chosen_is_sent(here: None, inside: Path, tmp_path: Path) -> None:
+    wanted = to(inside, tmp_path / "out")
+    sync_act._fill_inside(wanted, Changes(copied=("", "sub", "sub/link")), (os.geteuid(), 0))
+    found = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "out").rglob("*"))
+    assert found == ["out/sub", "out/sub/link"]
+    sync_act._fill_inside(wanted, Changes(updated=("file",)), (os.geteuid(), 0))
+    assert (tmp_path / "out/file").read_text() == "one"
+
+
+def test_odd_names_are_removed_and_nothing_beside_them(here: None, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "-r").mkdir(parents=True)
+    for name in ("a", "b", "a\nb", "-x", "*", "-r/deep"):
+        (out / name).write_text("")
+    changes = Changes(removed=("a\nb", "-x", "*", "-r"))
+    sync_act._remove_inside(to(tmp_path / "none", out), changes)
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
+
+
+def test_a_destination_that_has_become_a_link_is_left(
+    here: None, inside: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/file").write_text("precious")
+    (tmp_path / "out").symlink_to(tmp_path / "precious")
+    wanted = to(inside, tmp_path / "out")
+    with pytest.raises(Failure, match="it is a link now"):
+        sync_act._remove_inside(wanted, Changes(removed=("file",)))
+    with pytest.raises(Failure, match="it is a link now"):
+        sync_act._fill_inside(wanted, Changes(copied=("file",)), (0, 0))
+    assert (tmp_path / "precious/file").read_text() == "precious"
+
+
+def test_a_machine_that_does_not_take_all_is_an_error(
+    here: None, inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (inside / "large").write_bytes(bytes(3_000_000))
+    monkeypatch.setattr(sync_act, "_FILL", "true")
+    with pytest.raises(Failure, match="has not read all"):
+        sync_act._fill_inside(to(inside, tmp_path / "out"), Changes(copied=("large",)), (0, 0))
