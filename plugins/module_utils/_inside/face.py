@@ -51,13 +51,13 @@ def sync(module: Module) -> t.NoReturn:
     """The module C(machine_sync)."""
     # No other module needs them, and a target compiles what is imported for each task.
     from . import sync as syncs
-    from . import sync_act
+    from . import sync_act, sync_seen
 
     def body() -> dict[str, t.Any]:
         _leave_in_order()
         wanted = syncs.wanted_of(module.params)
         with core_module.holding(module, [wanted.thing]):
-            seen = syncs.snapshot(wanted)
+            seen = sync_seen.snapshot(wanted)
             for warning in syncs.warnings(seen, wanted):
                 module.warn(warning)
             plan = syncs.plan(seen, wanted)

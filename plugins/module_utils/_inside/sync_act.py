@@ -24,7 +24,8 @@ from .._core.run import Result
 from .._core.walk import Entry, Kind
 from . import commands, into
 from . import leader as leaders
-from .sync import Changes, Wanted, usable, walk_of
+from .sync import Changes, Wanted
+from .sync_seen import usable, walk_of
 
 _ANSWER = 4096
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -18,6 +18,7 @@ from ansible_collections.nspawn.machined.plugins.module_utils._inside import (
     leader,
     sync,
     sync_act,
+    sync_seen,
 )
 from ansible_collections.nspawn.machined.plugins.module_utils._inside.sync import Changes, Wanted
 
@@ -40,12 +41,12 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def synced(tmp_path: Path, **more: t.Any) -> Changes:
     wanted = sync.check(Wanted("web", "/data", str(tmp_path / "out"), to_machine=False, **more))
-    seen = sync.snapshot(wanted)
+    seen = sync_seen.snapshot(wanted)
     todo = sync.changes(seen, wanted)
     failure = apply(sync.plan(seen, wanted), sync_act.VERBS).failure()
     if failure:
         raise failure
-    assert sync.plan(sync.snapshot(wanted), wanted) == ()
+    assert sync.plan(sync_seen.snapshot(wanted), wanted) == ()
     return todo
 
 
