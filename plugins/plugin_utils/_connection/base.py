@@ -187,7 +187,7 @@ class MachineConnection(ConnectionBase):
         while True:
             kept = self._keeping.take(self._key)
             if kept.note.get("direct"):
-                self._direct = self.way().direct(self.user)
+                self._direct = self.way().direct(self.user, self._keeping, self._key)
                 return True, self._direct
             if not kept.descriptors:
                 return True, self._made()
@@ -201,7 +201,7 @@ class MachineConnection(ConnectionBase):
         made = way.make(self._keeping)
         if made is None:
             self._keeping.note(self._key, {"direct": True})
-            self._direct = way.direct(self.user)
+            self._direct = way.direct(self.user, self._keeping, self._key)
             return self._direct
         self._lane, self._starter = made
         return self._lane
@@ -211,7 +211,7 @@ class MachineConnection(ConnectionBase):
         lane, self._lane = self._lane, None
         starter, self._starter = self._starter, None
         if lane is not None:
-            lane.close()
+            lane.end()
         if starter is not None:
             from . import making
 
@@ -219,8 +219,8 @@ class MachineConnection(ConnectionBase):
 
     def _lost(self, error: Broken) -> AnsibleError:
         return AnsibleConnectionFailure(
-            f"the way into {self.what} {self.target} was lost: {_shown(error)}. It has stopped or "
-            "been restarted, or its host has gone; what was under way in it has been ended"
+            f"the way into {self.what} {self.target} was lost: {_shown(error)}. It has stopped, "
+            "been restarted or paused, or its host has gone; what was under way in it ends"
         )
 
 

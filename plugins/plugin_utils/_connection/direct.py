@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError
 from ...module_utils._core import run as core_run
 from ...module_utils._inside import commands
 from . import entry
+from .guards import Guards
 from .hosts import Host
 from .lane import Ended, Refused, Watcher
 
@@ -34,9 +35,15 @@ class Direct:
     """A machine or image, and who commands are run as in it."""
 
     def __init__(
-        self, host: Host, target: entry.Target, user: str, failed: t.Callable[[str], AnsibleError]
+        self,
+        host: Host,
+        target: entry.Target,
+        user: str,
+        guards: Guards,
+        failed: t.Callable[[str], AnsibleError],
     ) -> None:
         self._host, self._target, self._user = host, target, user
+        self._guards = guards
         self._failed = failed
 
     def run(
@@ -55,8 +62,9 @@ class Direct:
             argv=tuple(request["argv"]), user=self._user, stdin=stdin, timeout=commands.LONGEST / 2
         )
         wrapped = commands.Wrapped(command)
-        line = self._target.command(wrapped.argv, self._user)
-        rc, stdout, stderr = self._host.run(line, wrapped.stdin)
+        single = self._target.command(wrapped.argv, self._user)
+        with self._guards.over(single.unit):
+            rc, stdout, stderr = self._host.run(single.command, wrapped.stdin)
         found = wrapped.result(
             core_run.Result(
                 command.argv,

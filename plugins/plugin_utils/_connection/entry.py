@@ -59,6 +59,14 @@ class Entry:
     hello: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Single:
+    """A command without a helper: what is run on the host, and the unit that it is."""
+
+    command: str
+    unit: str
+
+
 def shell(argv: t.Sequence[str], script: str = 'exec "$@"') -> str:
     """A line for whatever shell a host's user has, which gives all of it to a POSIX one."""
     search = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin LC_ALL=C; export PATH LC_ALL"
@@ -70,6 +78,25 @@ def _entry(wrap: t.Callable[[t.Sequence[str]], str]) -> Entry:
     source = Path(helper.__file__).read_text(encoding="utf-8")
     text = f"{source}\nmain({hello!r})\n".encode()
     return Entry(wrap(["/bin/sh", "-c", _BOOT, "sh", _READ, str(len(text))]), text, hello)
+
+
+# It is told one unit after the other; an empty line when that has come to its end. The unit may not
+# have begun yet when its caller is gone already.
+_GUARD = r"""printf '\110\000\000\000\040%s' "$1"
+shift
+unit=
+while IFS= read -r line; do unit=$line; done
+[ -n "$unit" ] || exit 0
+for attempt in 1 2 3 4; do
+"$@" "$unit" >/dev/null 2>&1
+sleep 1
+done
+"""
+
+
+def _guard(argv: t.Sequence[str]) -> Entry:
+    hello = uuid.uuid4().hex
+    return Entry(shell([hello, *argv], _GUARD), b"", hello)
 
 
 def _missing(answer: str, program: str) -> bool:
@@ -99,16 +126,21 @@ class Machine:
     def helper(self) -> Entry:
         """A helper that is confined as the machine's own services are, in a unit of its own."""
         # It makes a group of its own for each command.
-        return _entry(lambda argv: self._line(argv, "root", "--property=Delegate=pids"))
+        return _entry(lambda argv: self._single(argv, "root", "--property=Delegate=pids").command)
 
-    def command(self, argv: t.Sequence[str], user: str) -> str:
+    def command(self, argv: t.Sequence[str], user: str) -> Single:
         """One command, without a helper."""
-        return self._line(argv, user)
+        return self._single(argv, user)
 
-    def _line(self, argv: t.Sequence[str], user: str, *more: str) -> str:
+    def guard(self) -> Entry:
+        """Who ends such a command when nobody is there for it."""
+        words = ["timeout", "20", "systemctl", f"--machine={self.name}"]
+        return _guard([*words, "kill", "--signal=SIGKILL", "--"])
+
+    def _single(self, argv: t.Sequence[str], user: str, *more: str) -> Single:
         unit = f"nspawn-machined-{uuid.uuid4().hex}.service"
         words = commands.systemd_run(self.name, unit, user)
-        return shell([*words, *more, "--", *commands.escaped(argv)])
+        return Single(shell([*words, *more, "--", *commands.escaped(argv)]), unit)
 
     def question(self) -> str:
         """What is asked of a host on which it could not be entered."""
@@ -164,6 +196,7 @@ program=$1
 shift
 exec "$program" "$place=$path" "$how" "$@"
 """
+_GRACE = 5
 _ASK_OF_IMAGE = 'machinectl show-image --property=Path -- "$1" 2>&1'
 
 
@@ -179,16 +212,23 @@ class Image:
 
     def helper(self) -> Entry:
         """A helper with nothing else of the system around it."""
-        return _entry(lambda argv: self._line(argv, []))
+        return _entry(lambda argv: self._single(argv, []).command)
 
-    def command(self, argv: t.Sequence[str], user: str) -> str:
+    def command(self, argv: t.Sequence[str], user: str) -> Single:
         """One command, without a helper."""
-        return self._line(argv, [] if user == "root" else [f"--user={user}"])
+        return self._single(argv, [] if user == "root" else [f"--user={user}"])
 
-    def _line(self, argv: t.Sequence[str], more: t.Sequence[str]) -> str:
-        words = offline.systemd_nspawn(f"exec-{uuid.uuid4().hex[:12]}")
+    def guard(self) -> Entry:
+        """Who ends such a command when nobody is there for it."""
+        # Asked to end, systemd-nspawn takes away a snapshot and its mounts.
+        return _guard(["systemctl", "stop", "--"])
+
+    def _single(self, argv: t.Sequence[str], more: t.Sequence[str]) -> Single:
+        machine = f"exec-{uuid.uuid4().hex[:12]}"
+        words = [*offline.systemd_nspawn(machine), f"--property=TimeoutStopSec={_GRACE}"]
         ephemeral = "yes" if self._ephemeral else "no"
-        return shell([self.name, ephemeral, *words, *more, "--", *argv], _IN_IMAGE)
+        line = shell([self.name, ephemeral, *words, *more, "--", *argv], _IN_IMAGE)
+        return Single(line, f"{machine}.scope")
 
     def question(self) -> str:
         """What is asked of a host on which it could not be entered."""

@@ -551,17 +551,19 @@ def get(wire: Wire, request: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, _NOT_REGULAR)
-        sparse = found.st_blocks * 512 < found.st_size
-        return {"size": _send_from(wire, descriptor, sparse), "mode": stat.S_IMODE(found.st_mode)}
+        size = _send_from(wire, descriptor, found)
+        return {"size": size, "mode": stat.S_IMODE(found.st_mode)}
     except OSError as error:
         raise Refused(f"{path}: {_why(error)}") from None
     finally:
         os.close(descriptor)
 
 
-def _send_from(wire: Wire, descriptor: int, sparse: bool) -> int:
-    offset = 0
-    while True:
+def _send_from(wire: Wire, descriptor: int, found: os.stat_result) -> int:
+    """As much as was there at first; those that do not tell their length, to their end."""
+    end, offset = found.st_size or 2**63 - 1, 0
+    sparse = found.st_blocks * 512 < found.st_size
+    while offset < end:
         if sparse:
             try:
                 offset = os.lseek(descriptor, offset, os.SEEK_DATA)
@@ -569,12 +571,13 @@ def _send_from(wire: Wire, descriptor: int, sparse: bool) -> int:
                 if error.errno != errno.ENXIO:
                     sparse = False
                     continue
-                return os.fstat(descriptor).st_size
-        data = os.pread(descriptor, CHUNK, offset)
+                break
+        data = os.pread(descriptor, min(CHUNK, end - offset), offset)
         if not data:
-            return max(offset, os.fstat(descriptor).st_size) if sparse else offset
+            break
         wire.send(b"D", OFFSET.pack(offset) + data)
         offset += len(data)
+    return max(offset, min(end, os.fstat(descriptor).st_size)) if sparse else offset
 
 
 # --- from its start to its end --------------------------------------------------------------

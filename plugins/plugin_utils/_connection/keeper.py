@@ -23,7 +23,7 @@ import typing as t
 
 SOCKET = "keeper"
 _LONGEST = 65536
-_DESCRIPTORS = 3
+_DESCRIPTORS = 4
 
 
 # --- messages -------------------------------------------------------------------------------

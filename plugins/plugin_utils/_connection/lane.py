@@ -5,16 +5,18 @@
 """The controller's end of a helper: requests, one after the other. Private to the collection.
 
 A lane is three descriptors, which lead to a helper in a machine over whatever there is between
-them. Whoever answers there may be anybody: frames have a longest length, and what is no frame of
-this request ends the lane.
+them, and a fourth for the process that this begins with. Whoever answers there may be anybody:
+frames have a longest length, and what is no frame of this request ends the lane.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import select
+import signal
 import stat
 import struct
 import time
@@ -33,6 +35,8 @@ LONGEST = 4 * 1024 * 1024
 OUTPUT_LIMIT = 2 * 1024**3
 # A helper that has said nothing for so long is asked whether it lives.
 QUIET = 15.0
+# What leads to it ends within this time when it is closed, or is killed.
+SETTLE = 2.0
 
 
 class Broken(Exception):
@@ -74,28 +78,53 @@ class Lane:
 
     def __init__(self, descriptors: abc.Sequence[int], patience: float) -> None:
         self.descriptors = tuple(descriptors)
-        self._source, self._target, self._errors = self.descriptors
+        self._source, self._target, self._errors = self.descriptors[:3]
+        self._leading = self.descriptors[3] if len(self.descriptors) > 3 else -1
         self._patience = patience
         self._buffer = bytearray()
         self._unsent: list[memoryview] = []
         self._said = bytearray()
         self._deaf = False
-        for descriptor in self.descriptors:
+        self._run = run_of_this_task()
+        for descriptor in self.descriptors[:3]:
             os.set_blocking(descriptor, False)
 
     def close(self) -> None:
         """The helper ends, and with it what it was carrying out."""
-        for descriptor in self.descriptors:
+        for descriptor in (*self.descriptors, self._run):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
+    def end(self) -> None:
+        """Close it, and see that what leads to it ends: with a machine that is paused it would not.
+
+        Its process may be a child of another task, but is known by a descriptor.
+        """
+        leading = os.dup(self._leading) if self._leading >= 0 else -1
+        self.close()
+        if leading < 0:
+            return
+        poll = select.poll()
+        poll.register(leading, select.POLLIN)
+        if not poll.poll(SETTLE * 1000):
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(leading, signal.SIGKILL)
+        os.close(leading)
+
+    def let_go(self) -> None:
+        """What is at its other end sees that there is nobody any more."""
+        nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nothing, self._target, inheritable=False)
+        os.close(nothing)
+
+    def line(self, words: str) -> None:
+        """Tell a shell something."""
+        self._queue(words.encode() + b"\n")
+        self._flush()
+
     def finish(self) -> None:
         """End it, and wait until what was at its other end is gone."""
-        _source, target, _errors = self.descriptors
-        os.close(target)
-        nothing = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        os.dup2(nothing, target, inheritable=False)
-        os.close(nothing)
+        self.let_go()
         end = time.monotonic() + self._patience
         with contextlib.suppress(Broken, TimeoutError):
             while True:
@@ -306,9 +335,13 @@ class Lane:
             poll.register(self._errors, select.POLLIN)
         if self._unsent:
             poll.register(self._target, select.POLLOUT)
+        if self._run >= 0:
+            poll.register(self._run, select.POLLIN)
         ready = dict(poll.poll(max(0.0, end - time.monotonic()) * 1000))
         if not ready:
             raise TimeoutError
+        if self._run in ready:
+            raise Broken("the run of Ansible has ended")
         if self._target in ready:
             self._flush()
         if self._errors in ready:
@@ -346,6 +379,20 @@ class Lane:
                 self._said += data
                 del self._said[:-65536]
             self._deaf = True
+
+
+def run_of_this_task() -> int:
+    """A descriptor that can be read when the run of Ansible has ended, where there is such a thing.
+
+    A run that is killed leaves its tasks behind, and those hold what leads into machines.
+    """
+    run = multiprocessing.parent_process()
+    if run is None:
+        return -1
+    try:
+        return os.pidfd_open(int(run.pid or 0))
+    except (AttributeError, OSError):
+        return -1
 
 
 class _Source:

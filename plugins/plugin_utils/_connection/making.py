@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -17,12 +18,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ...module_utils._core.plan import Failure
 from . import entry
 from .direct import Direct
+from .guards import Guards
 from .hosts import Host
 from .keeping import Keeping
-from .lane import Broken, Lane
+from .lane import SETTLE, Broken, Lane
 from .prompts import Prompts
 
-_SETTLE = 2.0
 Made = tuple[Lane, subprocess.Popen[bytes]]
 
 
@@ -36,11 +37,21 @@ class Way:
 
     def make(self, keeping: Keeping) -> t.Optional[Made]:
         """A lane and what leads to it; nothing where there is no Python for a helper."""
+        return self._begun(keeping, self.target.helper)
+
+    def guard(self, keeping: Keeping) -> Made:
+        """Who ends a command without a lane, and what leads to that one."""
+        made = self._begun(keeping, self.target.guard)
+        if made is None:
+            raise self.not_entered("")
+        return made
+
+    def _begun(self, keeping: Keeping, going_in: abc.Callable[[], entry.Entry]) -> t.Optional[Made]:
         with self.host.opening(keeping):
             for last in (False, True):
                 attempt = _Attempt(self)
                 try:
-                    return attempt.begin(self.target.helper())
+                    return attempt.begin(going_in())
                 except (Broken, TimeoutError) as error:
                     code, said = attempt.end()
                     if entry.NO_PYTHON in said:
@@ -53,9 +64,10 @@ class Way:
                     raise
         return None
 
-    def direct(self, user: str) -> Direct:
+    def direct(self, user: str, keeping: Keeping, key: str) -> Direct:
         """Without a lane."""
-        return Direct(self.host, self.target, user, self.not_entered)
+        guards = Guards(self.guard, self.patience, keeping, key)
+        return Direct(self.host, self.target, user, guards, self.not_entered)
 
     def not_entered(self, said: str) -> AnsibleError:
         """Why nothing was run there."""
@@ -116,14 +128,17 @@ class _Attempt:
 def await_end(process: subprocess.Popen[bytes]) -> int:
     """What it ends with, now that its streams are closed."""
     try:
-        return process.wait(_SETTLE)
+        return process.wait(SETTLE)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
 
 
 def started(argv: abc.Sequence[bytes]) -> tuple[subprocess.Popen[bytes], list[int]]:
-    """A process that outlives its caller, and our ends of its output, input and errors."""
+    """A process that outlives its caller, and our ends of its output, input and errors.
+
+    With a descriptor for itself, where there is such a thing.
+    """
     stdin, target = os.pipe()
     source, stdout = os.pipe()
     errors, stderr = os.pipe()
@@ -138,4 +153,7 @@ def started(argv: abc.Sequence[bytes]) -> tuple[subprocess.Popen[bytes], list[in
     finally:
         for descriptor in theirs:
             os.close(descriptor)
-    return process, [source, target, errors]
+    descriptors = [source, target, errors]
+    with contextlib.suppress(AttributeError, OSError):
+        descriptors.append(os.pidfd_open(process.pid))
+    return process, descriptors

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pwd
 import signal
@@ -189,6 +190,20 @@ def test_a_file_without_a_length_is_read_to_its_end(there: Helped, tmp_path: Pat
     assert b"python" in (tmp_path / "status").read_bytes()
 
 
+def test_a_file_that_grows_has_an_end(there: Helped, tmp_path: Path) -> None:
+    far, back = tmp_path / "far", tmp_path / "back"
+    far.write_bytes(b"x" * 64 * 1024 * 1024)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"while sleep 0.001; do echo more >>{far}; done"]
+    ) as one:
+        time.sleep(0.2)
+        begin = far.stat().st_size
+        there.lane.get(back, {"path": str(far), "user": ME})
+        time.sleep(0.1)
+        one.kill()
+    assert begin <= back.stat().st_size < far.stat().st_size
+
+
 @pytest.mark.parametrize("kind", ["fifo", "folder", "device", "nothing"])
 def test_what_is_no_file_is_refused_both_ways(there: Helped, tmp_path: Path, kind: str) -> None:
     source, far, back = (tmp_path / name for name in ("source", "far", "back"))
@@ -246,6 +261,39 @@ def _runs(pid: int) -> bool:
     return state != "Z"
 
 
+def test_a_task_whose_run_is_killed_ends_what_it_was_doing(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    begun = tmp_path / "begun"
+    fork = multiprocessing.get_context("fork")
+
+    def task() -> None:
+        there = helped().begin()
+        try:
+            there.sh(f"touch {begun}; sleep 600")
+        except Broken as error:
+            there.close()
+            said.with_suffix(".new").write_text(f"{error}, {there.process.returncode}")
+            said.with_suffix(".new").rename(said)
+
+    def run() -> None:
+        fork.Process(target=task).start()
+        time.sleep(600)
+
+    process = fork.Process(target=run)
+    process.start()
+    _wait_for(begun)
+    process.kill()
+    process.join()
+    _wait_for(said)
+    assert said.read_text() == "the run of Ansible has ended, 0"
+
+
+def _wait_for(path: Path) -> None:
+    end = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_a_helper_that_is_killed_is_told(there: Helped) -> None:
     there.process.kill()
     with pytest.raises(Broken, match="it has ended"):
@@ -264,6 +312,16 @@ def test_a_helper_that_stands_still_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         there.sh("echo x")
     there.process.send_signal(signal.SIGCONT)
     there.close()
+
+
+def test_what_does_not_end_is_killed_by_whoever_has_the_lane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes, "SETTLE", 0.2)
+    there = helped().begin()
+    there.process.send_signal(signal.SIGSTOP)
+    there.lane.end()
+    assert there.process.wait(5) == -signal.SIGKILL
 
 
 def test_a_lane_can_be_used_a_thousand_times(there: Helped) -> None:
