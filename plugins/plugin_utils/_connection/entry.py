@@ -67,7 +67,10 @@ class Single:
     unit: str
 
 
-def shell(argv: t.Sequence[str], script: str = 'exec "$@"') -> str:
+_EXEC = 'exec "$@"'
+
+
+def shell(argv: t.Sequence[str], script: str = _EXEC) -> str:
     """A line for whatever shell a host's user has, which gives all of it to a POSIX one."""
     search = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin LC_ALL=C; export PATH LC_ALL"
     return shlex.join(["/bin/sh", "-c", f"{search}\n{script}", "sh", *argv])
@@ -78,6 +81,28 @@ def _entry(wrap: t.Callable[[t.Sequence[str]], str]) -> Entry:
     source = Path(helper.__file__).read_text(encoding="utf-8")
     text = f"{source}\nmain({hello!r})\n".encode()
     return Entry(wrap(["/bin/sh", "-c", _BOOT, "sh", _READ, str(len(text))]), text, hello)
+
+
+# What leads into a machine does not end by itself when that is paused, or hostile: it is ended when
+# nobody reads its output any more, which C(tail) notices.
+_WATCHED = r"""exec 3<&0 </dev/null
+"$@" <&3 3<&- &
+command=$!
+exec 3<&-
+(
+trap 'kill "$!"; exit' TERM
+tail -f /dev/null &
+wait "$!"
+kill "$command"
+sleep 5
+kill -KILL "$command"
+) 2>/dev/null &
+watcher=$!
+wait "$command"
+code=$?
+kill "$watcher"
+exit "$code"
+"""
 
 
 # It is told one unit after the other; an empty line when that has come to its end. The unit may not
@@ -126,21 +151,23 @@ class Machine:
     def helper(self) -> Entry:
         """A helper that is confined as the machine's own services are, in a unit of its own."""
         # It makes a group of its own for each command.
-        return _entry(lambda argv: self._single(argv, "root", "--property=Delegate=pids").command)
+        return _entry(
+            lambda argv: self._single(_WATCHED, argv, "root", "--property=Delegate=pids").command
+        )
 
     def command(self, argv: t.Sequence[str], user: str) -> Single:
         """One command, without a helper."""
-        return self._single(argv, user)
+        return self._single(_EXEC, argv, user)
 
     def guard(self) -> Entry:
         """Who ends such a command when nobody is there for it."""
         words = ["timeout", "20", "systemctl", f"--machine={self.name}"]
         return _guard([*words, "kill", "--signal=SIGKILL", "--"])
 
-    def _single(self, argv: t.Sequence[str], user: str, *more: str) -> Single:
+    def _single(self, script: str, argv: t.Sequence[str], user: str, *more: str) -> Single:
         unit = f"nspawn-machined-{uuid.uuid4().hex}.service"
         words = commands.systemd_run(self.name, unit, user)
-        return Single(shell([*words, *more, "--", *commands.escaped(argv)]), unit)
+        return Single(shell([*words, *more, "--", *commands.escaped(argv)], script), unit)
 
     def question(self) -> str:
         """What is asked of a host on which it could not be entered."""
@@ -194,7 +221,7 @@ fi
 shift 2
 program=$1
 shift
-exec "$program" "$place=$path" "$how" "$@"
+set -- "$program" "$place=$path" "$how" "$@"
 """
 _GRACE = 5
 _ASK_OF_IMAGE = 'machinectl show-image --property=Path -- "$1" 2>&1'
@@ -212,22 +239,22 @@ class Image:
 
     def helper(self) -> Entry:
         """A helper with nothing else of the system around it."""
-        return _entry(lambda argv: self._single(argv, []).command)
+        return _entry(lambda argv: self._single(_WATCHED, argv, []).command)
 
     def command(self, argv: t.Sequence[str], user: str) -> Single:
         """One command, without a helper."""
-        return self._single(argv, [] if user == "root" else [f"--user={user}"])
+        return self._single(_EXEC, argv, [] if user == "root" else [f"--user={user}"])
 
     def guard(self) -> Entry:
         """Who ends such a command when nobody is there for it."""
         # Asked to end, systemd-nspawn takes away a snapshot and its mounts.
         return _guard(["systemctl", "stop", "--"])
 
-    def _single(self, argv: t.Sequence[str], more: t.Sequence[str]) -> Single:
+    def _single(self, script: str, argv: t.Sequence[str], more: t.Sequence[str]) -> Single:
         machine = f"exec-{uuid.uuid4().hex[:12]}"
         words = [*offline.systemd_nspawn(machine), f"--property=TimeoutStopSec={_GRACE}"]
         ephemeral = "yes" if self._ephemeral else "no"
-        line = shell([self.name, ephemeral, *words, *more, "--", *argv], _IN_IMAGE)
+        line = shell([self.name, ephemeral, *words, *more, "--", *argv], _IN_IMAGE + script)
         return Single(line, f"{machine}.scope")
 
     def question(self) -> str:

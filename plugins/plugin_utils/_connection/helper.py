@@ -321,7 +321,13 @@ class Command:
             os.setsid()
             self._group.enter()
             # Those that a Python does not leave as it has found them.
-            for taken in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+            for taken in (
+                signal.SIGPIPE,
+                signal.SIGXFSZ,
+                signal.SIGINT,
+                signal.SIGQUIT,
+                signal.SIGCHLD,
+            ):
                 signal.signal(taken, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             for number, descriptor in enumerate(theirs):

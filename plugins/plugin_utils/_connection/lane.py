@@ -158,6 +158,8 @@ class Lane:
         greeting = HEAD.pack(b"H", len(hello)) + hello.encode()
         asking, shown = True, -1
         while greeting not in self._buffer:
+            if time.monotonic() > end:
+                raise TimeoutError
             seen = bytes(self._said) + bytes(self._buffer)
             if len(seen) > LONGEST:
                 raise Broken("what came was no helper", begun=False)
@@ -338,7 +340,8 @@ class Lane:
         if self._run >= 0:
             poll.register(self._run, select.POLLIN)
         ready = dict(poll.poll(max(0.0, end - time.monotonic()) * 1000))
-        if not ready:
+        # What is said beside the frames is no sign of life, and may come without an end.
+        if not ready or (self._source not in ready and time.monotonic() > end):
             raise TimeoutError
         if self._run in ready:
             raise Broken("the run of Ansible has ended")
@@ -375,10 +378,14 @@ class Lane:
 
     def _listen(self) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
-            while data := os.read(self._errors, CHUNK):
+            # No more than a pipe holds at once: there may be no end to it.
+            for _piece in range(16):
+                data = os.read(self._errors, CHUNK)
+                if not data:
+                    self._deaf = True
+                    return
                 self._said += data
                 del self._said[:-65536]
-            self._deaf = True
 
 
 def run_of_this_task() -> int:

@@ -74,12 +74,13 @@ def have(name: str) -> None:
         raise TimeoutError(f"{name} does not run")
 
 
+_LEADS = "pgrep -af '[s]ystemd-run .*--machine=it-(ends|bare)|[n]spawn-machined-.*[.]service'"
 _LEFT = r"""
 for name in it-ends it-bare; do
 machinectl show $name >/dev/null 2>&1 || continue
 systemctl --machine=$name list-units --all --plain --no-legend 'nspawn-machined-*' 2>&1
 done
-pgrep -af '[s]leep 6171|[s]ystemd-run .*--machine=it-|[s]ystemd-nspawn .*--machine=exec-'
+pgrep -af '[s]leep 6171|[s]ystemd-run .*--machine=it-(ends|bare)|[s]ystemd-nspawn .*--machine=exec-'
 systemctl list-units --all --plain --no-legend 'exec-*.scope'
 ls -A /var/lib/machines | grep '^[.]#machine[.]'
 for name in it-ends it-bare it-image; do
@@ -292,7 +293,9 @@ def tried(row: Row) -> dict[str, t.Any]:
     took = time.monotonic() - begin
     if row.before_thaw:
         here = gone(left_here)[0]
-        wrong += [f"left here: {line}" for line in here]
+        # A paused machine cannot be asked for its units.
+        host = gone(lambda: [line for line in on_host(_LEADS).split("\n") if line])[0]
+        wrong += [f"left before it went on: {line}" for line in here + host]
         on_host(f"systemctl thaw systemd-nspawn@{row.machine}.service")
     here, host, late = left()
     said = run.said()
@@ -336,7 +339,7 @@ def left() -> tuple[list[str], list[str], float]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     if host:
-        on_host("pkill -KILL -f '[s]leep 6171|[s]ystemd-run .*--machine=it-'")
+        on_host("pkill -KILL -f '[s]leep 6171|[s]ystemd-run .*--machine=it-(ends|bare)'")
         on_host("find /var/lib/machines/it-*/root -type f -size +1M -delete")
     return here, host, first + second
 

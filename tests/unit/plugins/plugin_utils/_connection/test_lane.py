@@ -394,6 +394,27 @@ def test_what_never_says_hello_is_no_helper() -> None:
     there.close()
 
 
+def test_errors_without_end_are_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Helped([b"/bin/sh", b"-c", b"exec yes >&2"], b"", patience=1)
+    with pytest.raises(TimeoutError):
+        there.begin()
+    assert there.lane.said.startswith("y")
+    there.close()
+    monkeypatch.setattr(lanes, "QUIET", 0.3)
+    there = fake("[os.write(2, b'x' * 1000) for _n in iter(int, 1)]").begin()
+    with pytest.raises(Broken, match="nothing has come from it"):
+        there.sh("true")
+    there.close()
+
+
+def test_a_greeting_that_comes_slowly_does_not_come() -> None:
+    drips = b"while echo x; do sleep 0.1; done"
+    there = Helped([b"/bin/sh", b"-c", drips], b"", patience=1)
+    with pytest.raises(TimeoutError):
+        there.begin()
+    there.close()
+
+
 def test_a_size_that_is_a_lie_is_no_success(tmp_path: Path) -> None:
     data = frame(b"D", lanes.OFFSET.pack(0) + b"x" * 100)
     size = frame(b"X", b'{"size": 50}')
