@@ -395,7 +395,7 @@ def test_what_never_says_hello_is_no_helper() -> None:
 
 
 def test_errors_without_end_are_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    there = Helped([b"/bin/sh", b"-c", b"exec yes >&2"], b"", patience=1)
+    there = Helped([b"/bin/sh", b"-c", b"yes >&2; :"], b"", patience=1)
     with pytest.raises(TimeoutError):
         there.begin()
     assert there.lane.said.startswith("y")
