@@ -21,6 +21,7 @@ import select
 import signal
 import stat
 import struct
+import time
 import typing as t
 
 HEAD = struct.Struct(">cI")
@@ -199,10 +200,20 @@ class Group:
         """What the command has left running stays, in a scope of its own."""
         if not self._path:
             return
-        for _attempt in range(5):
-            left = self.members()
-            if not left or not _keep(left):
+        # Some may end meanwhile, others begin; and it takes a moment until they have moved.
+        asked: set[int] = set()
+        refusals, end = 0, time.monotonic() + 5
+        while time.monotonic() < end and refusals < 5:
+            left = set(self.members())
+            if not left:
                 break
+            if left <= asked:
+                time.sleep(0.005)
+            elif _keep(sorted(left - asked)):
+                asked |= left
+            else:
+                refusals += 1
+                time.sleep(0.02)
         with contextlib.suppress(OSError):
             os.rmdir(self._path)
 
