@@ -38,7 +38,9 @@ def on_host(script: str, timeout: float = 60) -> str:
     argv = ["ssh", *shlex.split(HOST["ansible_ssh_common_args"])]
     argv += ["-o", f"ControlPath={PLACE}.own", "-o", "ControlMaster=auto"]
     argv += ["-o", "ControlPersist=20", f"root@{HOST['ansible_host']}", "/bin/bash -s"]
-    done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        argv, input=script, capture_output=True, text=True, timeout=timeout, check=False
+    )
     return done.stdout.strip()
 
 
