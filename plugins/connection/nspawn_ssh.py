@@ -35,6 +35,18 @@ options:
     type: str
     vars:
       - name: ansible_ssh_user
+  as_owner:
+    description:
+      - Enter the machine with the rights of its owner on the host, who need not be root there and
+        cannot become it, as the role P(nspawn.machined.access#role) gives them.
+      - The user in the machine has to be the owner, or C(root) where owners may have a shell as
+        root. If no user is given it is the one on the host.
+      - It goes through C(machinectl shell). What a task leaves running ends with the run then, and
+        a Python has to be in the machine.
+    type: bool
+    default: false
+    vars:
+      - name: ansible_nspawn_as_owner
 extends_documentation_fragment:
   - nspawn.machined.inside
 notes:

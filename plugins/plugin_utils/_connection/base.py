@@ -18,6 +18,7 @@ from pathlib import Path
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
+from ansible.template import Templar
 from ansible.utils.display import Display
 
 from .keeping import Keeping
@@ -49,6 +50,28 @@ class MachineConnection(ConnectionBase):
         self._lane: t.Optional[Lane] = None
         self._starter: t.Optional[subprocess.Popen[bytes]] = None
         self._direct: t.Optional[Direct] = None
+        self._looked_into = False
+
+    # --- its options ---
+
+    def _resolve_option_variables(
+        self, variables: t.Mapping[str, t.Any], templar: t.Any
+    ) -> dict[str, t.Any]:
+        self._looked_into = True
+        return dict(super()._resolve_option_variables(variables, templar))
+
+    def set_options(
+        self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None
+    ) -> None:
+        if var_options and not self._looked_into:
+            # "meta: reset_connection" gives variables whose templates nobody has looked into.
+            templar = Templar(None, dict(var_options))
+            names = C.config.get_plugin_vars("connection", self._load_name)
+            found = {
+                name: templar.template(var_options[name]) for name in names if name in var_options
+            }
+            var_options = {**var_options, **found}
+        super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
 
     # --- what each of them says of itself ---
 
@@ -80,7 +103,16 @@ class MachineConnection(ConnectionBase):
     @property
     def user(self) -> str:
         """Who commands are run as, inside."""
-        return str(self.get_option("remote_user") or "root")
+        return str(self.get_option("remote_user") or (self.owner() if self.owned else "root"))
+
+    def owner(self) -> str:
+        """Who is on the host, and so in the machine."""
+        raise NotImplementedError
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is entered with an owner's own rights."""
+        return False
 
     @property
     def _patience(self) -> float:
@@ -137,7 +169,7 @@ class MachineConnection(ConnectionBase):
             self._lane = None
         self._end()
         for kept in self._keeping.drop(self._place):
-            Lane(kept.descriptors, self._patience).finish()
+            Lane(kept.descriptors, self._patience, veiled=self.owned).finish()
 
     def close(self) -> None:
         """What is open stays so for the next task of this run."""
@@ -156,7 +188,8 @@ class MachineConnection(ConnectionBase):
 
     @property
     def _place(self) -> str:
-        return f"{self.transport}\n{self.host()}\n{self.target}\n"
+        who = self.user if self.owned else ""
+        return f"{self.transport}\n{self.host()}\n{self.target}\n{who}\n"
 
     @property
     def _key(self) -> str:
@@ -191,7 +224,7 @@ class MachineConnection(ConnectionBase):
                 return True, self._direct
             if not kept.descriptors:
                 return True, self._made()
-            self._lane = Lane(kept.descriptors, self._patience)
+            self._lane = Lane(kept.descriptors, self._patience, veiled=self.owned)
             if self._lane.is_quiet():
                 return False, self._lane
             self._end()

@@ -57,6 +57,10 @@ class Entry:
     command: str
     text: bytes
     hello: str
+    ready: bytes = b""
+    """What is said when the text may be written."""
+    veiled: bool = False
+    """Whether a terminal is on the way, which takes some bytes for its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +82,12 @@ def shell(argv: t.Sequence[str], script: str = _EXEC) -> str:
 
 def _entry(wrap: t.Callable[[t.Sequence[str]], str]) -> Entry:
     hello = uuid.uuid4().hex
-    source = Path(helper.__file__).read_text(encoding="utf-8")
-    text = f"{source}\nmain({hello!r})\n".encode()
+    text = f"{_source()}\nmain({hello!r})\n".encode()
     return Entry(wrap(["/bin/sh", "-c", _BOOT, "sh", _READ, str(len(text))]), text, hello)
+
+
+def _source() -> str:
+    return Path(helper.__file__).read_text(encoding="utf-8")
 
 
 # What leads into a machine does not end by itself when that is paused, or hostile: it is ended when
@@ -143,6 +150,8 @@ class Machine:
     """A machine that runs."""
 
     what = "the machine"
+    has_other_ways = True
+    """Whether commands can be run in it without a helper."""
 
     def __init__(self, name: str) -> None:
         machined.check_name(name)
@@ -208,6 +217,46 @@ class Machine:
         return f"in the machine {name}: no command could be run in it: {last}"
 
 
+# --- machines of somebody who is not root ---------------------------------------------------
+
+_RAW = """stty raw -echo || exit 1
+printf %s "$1"
+shift
+"""
+
+
+class Owned(Machine):
+    """A machine that runs, and its owner, who may have a shell in it without being root."""
+
+    has_other_ways = False
+
+    def __init__(self, name: str, user: str) -> None:
+        super().__init__(name)
+        commands.check(commands.Command(("true",), user=user))
+        self._user = user
+
+    def helper(self) -> Entry:
+        """A helper that is what the owner has run in a shell."""
+        ready, hello = uuid.uuid4().hex, uuid.uuid4().hex
+        text = f"{_source()}\nmain({hello!r}, veiled=True)\n".encode()
+        words = ["/bin/sh", "-c", _RAW + _BOOT, "sh", ready, _READ, str(len(text))]
+        argv = ["machinectl", "--quiet", "shell", f"{self._user}@{self.name}"]
+        line = shell([*argv, *commands.escaped(words)], _WATCHED)
+        return Entry(line, text, hello, ready.encode(), veiled=True)
+
+    def reason(self, host: str, answer: str, said: str) -> str:
+        """One sentence: what is wrong, and what to do."""
+        if NO_PYTHON in said:
+            return f"in the machine {self.name}: an owner can use Ansible only with a Python in it"
+        if re.search(_NOT_ALLOWED, said, re.I):
+            return (
+                f"on the host {host}: its user may not have a shell as {self._user} in "
+                f"{self.name}: {printable(said.strip()[-300:])}. The role access lets owners have "
+                "one as themselves, so ansible_user has to be the owner's own name"
+            )
+        return super().reason(host, answer, said)
+
+
 # --- images ---------------------------------------------------------------------------------
 
 _IN_IMAGE = r"""
@@ -231,6 +280,7 @@ class Image:
     """An image that does not run."""
 
     what = "the image"
+    has_other_ways = True
 
     def __init__(self, name: str, *, ephemeral: bool) -> None:
         machined.check_image_name(name)

@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import subprocess
 import threading
 import typing as t
 
 from .keeping import Keeping
 from .lane import Lane, run_of_this_task
+
+if t.TYPE_CHECKING:
+    import subprocess
 
 Make = t.Callable[[Keeping], "tuple[Lane, subprocess.Popen[bytes]]"]
 

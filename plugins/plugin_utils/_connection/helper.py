@@ -31,6 +31,8 @@ CHUNK = 128 * 1024
 # and its end is seen at once.
 WINDOW = 1024 * 1024
 LONGEST = 4 * 1024 * 1024
+# What stands before a byte that is not itself.
+VEIL = b"\x1c"
 GROUPS = "/sys/fs/cgroup"
 
 
@@ -48,8 +50,9 @@ class Refused(Exception):
 class Wire:
     """Frames from one descriptor, and to another."""
 
-    def __init__(self, source: int, target: int) -> None:
+    def __init__(self, source: int, target: int, *, veiled: bool) -> None:
         self.source, self._target = source, target
+        self._veiled = veiled
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         data = memoryview(HEAD.pack(kind, len(payload)) + payload)
@@ -77,9 +80,17 @@ class Wire:
                 raise Lost from None
             if not piece:
                 raise Lost
+            if self._veiled:
+                piece = self._unveiled(piece)
             pieces.append(piece)
             count -= len(piece)
         return b"".join(pieces)
+
+    def _unveiled(self, piece: bytes) -> bytes:
+        """What a terminal would have taken as meant for it, as it was."""
+        if piece.endswith(VEIL):
+            piece += os.read(self.source, 1)
+        return piece.replace(VEIL + b"\2", b"\x1d").replace(VEIL + b"\1", VEIL)
 
 
 # --- users ----------------------------------------------------------------------------------
@@ -633,7 +644,7 @@ def serve(wire: Wire) -> t.NoReturn:
         wire.say(b"X", ended)
 
 
-def main(hello: str) -> t.NoReturn:
+def main(hello: str, *, veiled: bool = False) -> t.NoReturn:
     """The text of this file is followed by a call of it."""
     # Commands must not find our descriptors.
     source, target = os.dup(0), os.dup(1)
@@ -642,7 +653,7 @@ def main(hello: str) -> t.NoReturn:
         os.dup2(nothing, number)
     os.close(nothing)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    wire = Wire(source, target)
+    wire = Wire(source, target, veiled=veiled)
     try:
         wire.send(b"H", hello.encode())
         serve(wire)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import getpass
 import typing as t
 
 from ansible.plugins.connection import ConnectionBase
@@ -24,6 +25,13 @@ class HereConnection(MachineConnection):
         super().__init__(*args, **kwargs)
         self._given = (args, {**kwargs, "shell": self._shell})
 
+    @property
+    def owned(self) -> bool:
+        return bool(self.get_option("as_owner"))
+
+    def owner(self) -> str:
+        return getpass.getuser()
+
     def host(self) -> str:
         return ""
 
@@ -34,6 +42,8 @@ class HereConnection(MachineConnection):
         from . import hosts, making
 
         host = hosts.Host(local(self._given), hosts.become_of(self))
+        if self.owned:
+            return making.Way(host, making.owned(self.target, self.user), self._patience)
         return making.Way(host, making.machine(self.target), self._patience)
 
 

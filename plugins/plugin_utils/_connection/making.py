@@ -54,7 +54,7 @@ class Way:
                     return attempt.begin(going_in())
                 except (Broken, TimeoutError) as error:
                     code, said = attempt.end()
-                    if entry.NO_PYTHON in said:
+                    if entry.NO_PYTHON in said and self.target.has_other_ways:
                         return None
                     if not last and self.host.reopen(code):
                         continue
@@ -84,6 +84,14 @@ def machine(name: str) -> entry.Machine:
         raise AnsibleError(f"ansible_nspawn_machine: {error}") from None
 
 
+def owned(name: str, user: str) -> entry.Owned:
+    """A machine and its owner, if these can be the names of such."""
+    try:
+        return entry.Owned(name, user)
+    except Failure as error:
+        raise AnsibleError(f"ansible_nspawn_as_owner: {error}") from None
+
+
 def image(name: str, *, ephemeral: bool) -> entry.Image:
     """An image, if that can be the name of one."""
     try:
@@ -100,6 +108,7 @@ class _Attempt:
         self._lane: t.Optional[Lane] = None
         self._process: t.Optional[subprocess.Popen[bytes]] = None
         self._prompts: t.Optional[Prompts] = None
+        self._ready = b""
 
     def begin(self, going_in: entry.Entry) -> Made:
         host = self._way.host
@@ -107,11 +116,14 @@ class _Attempt:
         if host.become is not None:
             self._prompts = Prompts(host.become, f"on the host {host.name}", self._way.patience)
         self._process, descriptors = started(argv)
-        self._lane = Lane(descriptors, self._way.patience)
+        self._ready = going_in.ready
+        self._lane = Lane(descriptors, self._way.patience, veiled=going_in.veiled)
         self._lane.begin(going_in.text, going_in.hello, self._answer)
         return self._lane, self._process
 
     def _answer(self, seen: bytes) -> t.Optional[bytes]:
+        if self._ready not in seen:
+            return b""
         return None if self._prompts is None else self._prompts.answer(seen)
 
     def end(self) -> tuple[int, str]:

@@ -23,6 +23,10 @@ class OfflineConnection(OverSshConnection):
     def target(self) -> str:
         return str(self.get_option("image"))
 
+    @property
+    def owned(self) -> bool:
+        return False
+
     def host(self) -> str:
         kind = "ephemeral " if self.get_option("ephemeral") else ""
         return kind + (super().host() if self.get_option("ssh") else "")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import typing as t
 
@@ -65,6 +66,13 @@ class OverSshConnection(MachineConnection):
         }
         self._found = []
 
+    @property
+    def owned(self) -> bool:
+        return bool(self.get_option("as_owner"))
+
+    def owner(self) -> str:
+        return str(self.get_option("ssh_user") or getpass.getuser())
+
     def host(self) -> str:
         return str(dict(self._pairs())["host"])
 
@@ -93,6 +101,8 @@ class OverSshConnection(MachineConnection):
     def _target(self) -> entry.Target:
         from . import making
 
+        if self.owned:
+            return making.owned(self.target, self.user)
         return making.machine(self.target)
 
     def _ssh(self) -> ConnectionBase:

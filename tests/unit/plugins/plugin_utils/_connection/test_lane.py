@@ -41,9 +41,16 @@ EVERY_BYTE = bytes(range(256))
 class Helped:
     """A helper, and the lane to it."""
 
-    def __init__(self, program: abc.Sequence[bytes], text: bytes, patience: float = 10) -> None:
+    def __init__(
+        self,
+        program: abc.Sequence[bytes],
+        text: bytes,
+        patience: float = 10,
+        *,
+        veiled: bool = False,
+    ) -> None:
         self.process, descriptors = started(program)
-        self.lane = Lane(descriptors, patience)
+        self.lane = Lane(descriptors, patience, veiled=veiled)
         self.text = text
 
     def begin(self) -> Helped:
@@ -59,10 +66,10 @@ class Helped:
         self.process.wait(10)
 
 
-def helped() -> Helped:
-    text = Path(helper.__file__).read_bytes() + f"\nmain({HELLO!r})\n".encode()
+def helped(*, veiled: bool = False) -> Helped:
+    text = Path(helper.__file__).read_bytes() + f"\nmain({HELLO!r}, veiled={veiled})\n".encode()
     argv = [sys.executable, "-I", "-S", "-c", _READ, str(len(text))]
-    return Helped([os.fsencode(word) for word in argv], text)
+    return Helped([os.fsencode(word) for word in argv], text, veiled=veiled)
 
 
 @pytest.fixture
@@ -73,7 +80,7 @@ def there() -> t.Iterator[Helped]:
 
 
 def test_both_ends_speak_alike() -> None:
-    for name in ("CHUNK", "WINDOW", "LONGEST"):
+    for name in ("CHUNK", "WINDOW", "LONGEST", "VEIL"):
         assert getattr(helper, name) == getattr(lanes, name)
     assert helper.HEAD.format == lanes.HEAD.format
     assert helper.OFFSET.format == lanes.OFFSET.format
@@ -130,8 +137,10 @@ def test_a_command_is_its_own_session_and_finds_no_descriptor_of_the_helper(ther
 
 
 def test_signals_are_as_they_are_at_first(there: Helped) -> None:
-    ended = there.sh("grep -E 'Sig(Blk|Ign)' /proc/self/status")
-    assert ended.stdout.split() == [b"SigBlk:", b"0" * 16, b"SigIgn:", b"0" * 16]
+    words = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"]
+    # What this process was started with goes to all that it starts.
+    usual = subprocess.run(words, capture_output=True, check=True).stdout
+    assert there.sh("grep -E 'Sig(Blk|Ign)' /proc/self/status").stdout == usual
     assert there.sh("yes | head -1").stdout == b"y\n"
 
 
@@ -339,6 +348,28 @@ def test_a_lane_can_be_used_a_thousand_times(there: Helped) -> None:
     after = grown()
     assert after[0] == before[0]
     assert after[1] <= before[1] + 64
+
+
+@pytest.mark.parametrize("data", [b"\x1c\x1d" * 5, b"\x1d" * 300_001, b"\x1c" * 300_001, b"\x1c"])
+def test_what_a_terminal_would_take_for_its_own_arrives(data: bytes, tmp_path: Path) -> None:
+    there = helped(veiled=True).begin()
+    assert there.sh("cat", data + EVERY_BYTE).stdout == data + EVERY_BYTE
+    (tmp_path / "file").write_bytes(EVERY_BYTE + data)
+    there.lane.put(tmp_path / "file", {"path": str(tmp_path / "far"), "user": ME, "mode": 0o600})
+    assert (tmp_path / "far").read_bytes() == EVERY_BYTE + data
+    there.close()
+
+
+def test_nothing_of_it_is_on_the_way() -> None:
+    source, target = os.pipe()
+    lane = Lane([os.dup(source), target, os.dup(source)], 1, veiled=True)
+    lane._frame(b"I", EVERY_BYTE * 3 + b"\x1d" * 9)
+    lane._flush()
+    sent = os.read(source, 65536)
+    assert b"\x1d" not in sent
+    assert len(sent) > 3 * 256
+    lane.close()
+    os.close(source)
 
 
 # --- who answers need not be a helper ---------------------------------------------------------

@@ -11,7 +11,7 @@ from ansible import constants as C
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.connection import ssh
 from ansible.plugins.loader import connection_loader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.nspawn.machined.plugins.connection import nspawn_ssh
 from ansible_collections.nspawn.machined.plugins.doc_fragments.inside import ModuleDocFragment
@@ -112,7 +112,22 @@ def test_ways_are_told_apart_by_where_they_lead(connection: Made) -> None:
 
 
 def test_templates_are_looked_into(connection: Made) -> None:
-    assert connection(ansible_host="{{ name }}", name="x").host() == "{{ name }}"
+    assert connection(ansible_host=trust_as_template("{{ x }}"), x="there").host() == "there"
+    assert connection(ansible_host="{{ x }}", x="there").host() == "{{ x }}"
+
+
+def test_a_reset_looks_into_templates_itself(connection: Made) -> None:
+    given = {
+        "inventory_hostname": "web",
+        "ansible_host": trust_as_template("{{ x }}"),
+        "ansible_nspawn_machine": trust_as_template("{{ item[0] }}"),
+        "item": ["db"],
+        "x": "there",
+    }
+    found = nspawn_ssh.Connection(connection()._given[0][0])
+    found._load_name = NAME
+    found.set_options(task_keys={"port": None}, var_options=given)
+    assert (found.host(), found.target) == ("there", "db")
 
 
 def test_a_reset_finds_lanes_whose_variables_had_other_names(connection: Made) -> None:
