@@ -120,12 +120,7 @@ class User:
 
     def environment(self) -> dict[str, str]:
         found = dict(os.environ)
-        for name in (
-            "INVOCATION_ID",
-            "JOURNAL_STREAM",
-            "SYSTEMD_EXEC_PID",
-            "MEMORY_PRESSURE_WATCH",
-        ):
+        for name in _NOT_THEIRS:
             found.pop(name, None)
         found.update(HOME=self.home, USER=self.name, LOGNAME=self.name, SHELL=self.shell)
         runtime = f"/run/user/{self.uid}"

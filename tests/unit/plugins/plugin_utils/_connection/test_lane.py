@@ -150,6 +150,19 @@ def test_the_user_is_at_home(there: Helped) -> None:
     assert ended.stdout.decode().split() == [home, ME, ME, os.path.realpath(home)]
 
 
+def test_what_systemd_tells_the_helper_of_its_unit_is_not_its_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in helper._NOT_THEIRS:
+        monkeypatch.setenv(name, "of the unit")
+    monkeypatch.setenv("LANG_OF_THE_MACHINE", "stays")
+    there = helped().begin()
+    said = there.sh("env").stdout.decode()
+    assert "LANG_OF_THE_MACHINE=stays" in said
+    assert "of the unit" not in said
+    there.close()
+
+
 def test_who_is_not_there_is_refused(there: Helped) -> None:
     request = {"argv": ["/bin/true"], "user": "no-such-user", "terminal": False}
     with pytest.raises(Refused, match="there is no user no-such-user"):
